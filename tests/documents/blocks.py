@@ -1,8 +1,9 @@
 """The blocks of code of the pages, and what a comment before each says is done with it.
 
 ``<!-- scene: NAME -->`` runs its commands in that scene of :mod:`page_outputs`, and compares what
-they print; ``<!-- file: SCENE/PATH -->`` is a file there; ``<!-- not run: REASON -->`` leaves it to
-the reader.
+they print; ``<!-- file: SCENE/PATH -->`` is a file there; ``<!-- of: PATH -->`` shows a file of the
+repository, as does ``<!-- file: SCENE/PATH, of PATH -->``; ``<!-- not run: REASON -->`` leaves it
+to the reader. A comment that begins with ``<!-- before: SCENE`` has commands that no reader sees.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ FENCE = re.compile(
     r"```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+BEFORE = re.compile(r"^<!-- before: (?P<said>\S+)\n(?P<text>.*?)^-->$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:^|\n\n)((?:(?: {4}.*)?\n)+)")
 PROGRAMS = ("edgekit", "make", "pip", "python", "python3", "npm", "cc", "cmake", "sh", "tar", "git")
 SHELLS = ("console", "sh")
@@ -65,6 +67,14 @@ def blocks(page: Path, text: str | None = None) -> Iterator[Block]:
             said, _, source = said.partition(", of ")
         language, span = found["language"], found.span("text")
         yield Block(page, line, language, found["text"], mark, said, span, source)
+
+
+def hidden(page: Path) -> Iterator[Block]:
+    """Yield what is run for a page and not shown: a model of its own, another run."""
+    text = page.read_text(encoding="utf-8")
+    for found in BEFORE.finditer(text):
+        line = text.count("\n", 0, found.start("text")) + 1
+        yield Block(page, line, "", found["text"], "before", found["said"], found.span("text"))
 
 
 def indented(text: str) -> Iterator[str]:

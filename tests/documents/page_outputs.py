@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from blocks import PAGES, PROMPT, ROOT, Block, blocks
+from blocks import PAGES, PROMPT, ROOT, Block, blocks, hidden
 
 BIN = Path(sys.executable).parent
 # Typed on a page, and what of it is done again: the installation is not.
@@ -36,7 +36,7 @@ CHANGING = (
     (re.compile(r"^(\d+ of \d+ [^:]+): .*"), r"\1"),
     (re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}"), "RUN"),
     (re.compile(r"/tmp/[\w./-]+"), "PATH"),  # noqa: S108 (a pattern, no file)
-    (re.compile(r"\b[0-9a-f]{12,64}\b"), "HASH"),
+    (re.compile(r"\b[0-9a-f]{12,64}\b|(?<=-)[0-9a-f]{8}(?=-)|\bSHA256:[\w+/]+"), "HASH"),
     (re.compile(r"[<>~x]?[-+]?\d[\d,]*\.\d+(e-?\d+)?"), "N"),
     (
         re.compile(
@@ -136,13 +136,18 @@ def made_again(block: Block, root: Path, programs: Path = BIN) -> str:
             file.write_text(shown, encoding="utf-8")
         return shown
     scene, _, below = block.said.partition("/")
-    folder = root / scene
+    folder = root / scene / below
     folder.mkdir(parents=True, exist_ok=True)
     if "pre-commit" in block.text:
         publish_hooks(root)
+    if block.mark == "before":
+        said = run(f"set -e\n{block.text}echo made", folder, root, programs)
+        if not said.endswith("made\n"):
+            raise RuntimeError(f"{block.place}: {said}")
+        return block.text
     text = []
     for command, before in parts(block.text):
-        said = run(command, folder / below, root, programs)
+        said = run(command, folder, root, programs)
         installed = [line for line in before.splitlines() if INSTALLS.match(line)]
         text.append("".join(f"{line}\n" for line in [command, *installed]) + said)
     return "".join(text)
@@ -159,7 +164,8 @@ def difference(block: Block, again: str) -> str:
 def scenes(pages: Iterable[Path] = PAGES) -> Iterator[Block]:
     """Yield the blocks that are run, and those that are files, in the order of the pages."""
     for page in pages:
-        yield from (block for block in blocks(page) if block.mark in ("scene", "file", "of"))
+        shown = (block for block in blocks(page) if block.mark in ("scene", "file", "of"))
+        yield from sorted([*shown, *hidden(page)], key=lambda block: block.span)
 
 
 def main(arguments: list[str]) -> int:

@@ -14,6 +14,14 @@ from page_outputs import difference, made_again, parts, scenes, settled
 from conftest import BRIEF
 
 README = ROOT / "README.md"
+# Pages on the example that README converts.
+EXAMPLE = tuple(
+    f"docs/{name}.md"
+    for name in (
+        *("bundle", "convert", "faq", "lint-data", "microcontrollers", "report", "runtimes"),
+        "targets",
+    )
+)
 CI = tuple(f"docs/ci/{path.name}" for path in sorted((ROOT / "docs" / "ci").glob("*.md")))
 
 
@@ -33,7 +41,11 @@ def programs(tmp_path: Path) -> Path:
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the pages show a host with tflite-runtime")
 @pytest.mark.parametrize(
     "pages",
-    [("README.md", "docs/faq.md"), ("README.md", "docs/ci.md", *CI), ("docs/tutorial.md",)],
+    [
+        ("README.md", *EXAMPLE),
+        ("README.md", "docs/ci.md", *CI, "docs/gate.md", "docs/lock.md"),
+        ("docs/tutorial.md",),
+    ],
     ids=lambda pages: pages[-1],
 )
 def test_pages_show_what_their_commands_print(
@@ -69,6 +81,19 @@ def test_what_a_stage_found_is_no_difference_and_a_stage_more_is_one() -> None:
 def test_counts_are_compared_and_figures_of_a_host_are_not() -> None:
     assert settled("0 % [0, 0.532] of 718 items") != settled("0 % [0, 0.532] of 717 items")
     assert settled("p50  8.36 µs x0.027") == settled("p50 1.2 ms  x1.3")
+
+
+def test_what_no_reader_sees_is_run_before_and_must_end_well(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    shown = "<!-- scene: s -->\n```console\n$ cat note\n```\n"
+    page.write_text(f"<!-- before: s\necho seen > note\n-->\n{shown}")
+    before, block = scenes([page])
+    assert made_again(before, tmp_path) == before.text
+    assert made_again(block, tmp_path) == "$ cat note\nseen\n"
+    page.write_text("<!-- before: s\ncat gone\n-->\n")
+    (before,) = scenes([page])
+    with pytest.raises(RuntimeError, match="gone"):
+        made_again(replace(before, page=README), tmp_path)
 
 
 def test_a_command_goes_on_behind_a_backslash() -> None:
