@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from edgekit.api.lock import read_lock as read_lock
     from edgekit.api.lock import update_lock as update_lock
     from edgekit.api.lock import update_locks as update_locks
+    from edgekit.api.logs import prune_logs as prune_logs
+    from edgekit.api.logs import serve_logs as serve_logs
+    from edgekit.api.logs import training_logs as training_logs
     from edgekit.api.machine import create_devices as create_devices
     from edgekit.api.machine import devices as devices
     from edgekit.api.machine import doctor as doctor
@@ -82,14 +85,17 @@ _ELSEWHERE = {
     "inspect": "machine",
     "latest": "judgement",
     "new_key": "machine",
+    "prune_logs": "logs",
     "read_lock": "lock",
     "remove_devices": "machine",
     "runs_at": "verdict",
     "runs_of": "verdict",
+    "serve_logs": "logs",
     "serve_run": "pages",
     "set_up_devices": "machine",
     "together": "verdict",
     "told_apart": "verdict",
+    "training_logs": "logs",
     "trends": "history",
     "update_lock": "lock",
     "update_locks": "lock",

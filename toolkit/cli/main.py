@@ -40,6 +40,7 @@ GROUPS = {
         "lint-data": "find what is wrong with the data, before it costs accuracy",
         "inspect": "explain a .tflite file: operators, precision, weights, memory, where it runs",
         "diff": "list what changed from one .tflite file to another",
+        "logs": "list the TensorBoard logs of trainings, or keep the newest alone",
         "report": "write a finished run as one HTML page that opens anywhere",
     },
     "Gate": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
@@ -32,6 +33,7 @@ from edgekit.cli.project import project_of
         "a function that builds one",
         "edgekit train model.py:build --train-data train.npz --epochs 5",
     ),
+    ("watched while it trains", "edgekit train --tensorboard"),
 )
 @click.argument(
     "model",
@@ -47,6 +49,7 @@ from edgekit.cli.project import project_of
         shell_complete=completers.data,
     ),
     option("--epochs N", "Epochs of training. Default: the project's, or 10.", type=COUNT),
+    flag("--tensorboard", "Show it in TensorBoard while it trains, on this machine alone."),
     flag("--deterministic", "End with the same weights, bit by bit, each time; slower."),
 )
 @preparation_options
@@ -55,7 +58,8 @@ from edgekit.cli.project import project_of
 @model_option
 @common
 def command(**options: Any) -> int:
-    """Train the project's model, and leave it, its SavedModel and its history under build/.
+    """Train the project's model, and leave it, its SavedModel, its history and TensorBoard's logs
+    under build/.
 
     `edgekit convert` trains by the same function, and takes what is trained already from the store,
     as this command does: only what was changed is trained again. A killed training resumes from its
@@ -65,7 +69,11 @@ def command(**options: Any) -> int:
 
     project = project_of(options)
     run = api.Options(output=options["output"], force=options["force"])
-    with progress(options["quiet"]) as display:
+    with contextlib.ExitStack() as open_until_done:
+        if options["tensorboard"]:
+            url = open_until_done.enter_context(api.serve_logs(project, run))
+            click.echo(f"TensorBoard at {url} until training ends", err=True)
+        display = open_until_done.enter_context(progress(options["quiet"]))
         done = api.train(project, run, display)
     show(done, options)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.run import Run
 from edgekit.training.watch.settings import Settings, Watching
 
@@ -12,9 +13,9 @@ LOGS = "logs"
 DIGITS = 8
 
 
-def logs_folder(run: Run) -> Path:
+def logs_folder(plan: Plan) -> Path:
     """Return the folder that TensorBoard is pointed to: it has a folder for each training."""
-    return run.plan.output / "build" / run.plan.name / LOGS
+    return plan.output / "build" / plan.name / LOGS
 
 
 def watching(run: Run, key: str) -> Watching:
@@ -33,5 +34,5 @@ def watching(run: Run, key: str) -> Watching:
             "seed": project.train.seed,
         },
     )
-    folder = logs_folder(run) / f"{stage}-{digest[:DIGITS]}" if table.logs else None
+    folder = logs_folder(run.plan) / f"{stage}-{digest[:DIGITS]}" if table.logs else None
     return Watching(settings, folder)
