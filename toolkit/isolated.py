@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, ParamSpec
 
 from edgekit import errors
 from edgekit.errors import EdgekitError
-from edgekit.process import describe_exit
+from edgekit.process import NOT_FROM_HERE, describe_exit
 from edgekit.sandbox import Sandbox, landlock
 
 P = ParamSpec("P")
@@ -35,7 +35,7 @@ BYTES = 8 << 30
 FULL = f"it takes more than {BYTES >> 30} GiB of memory to read"
 MOST_SAID = 4096
 # The folder that edgekit was called in is no place to import from.
-START = "import sys; sys.path[:] = filter(None, sys.path); import edgekit.isolated as i; i.serve()"
+START = f"{NOT_FROM_HERE} import edgekit.isolated as i; i.serve()"
 
 _noted: int | None = None
 

@@ -13,6 +13,8 @@ from typing import IO, Any, AnyStr
 import psutil
 
 LOG_TAIL = 5
+# How a ``python -c`` begins: the folder that it is run in is no place to import from.
+NOT_FROM_HERE = "import sys; sys.path[:] = filter(None, sys.path);"
 CAUSES = {
     "SIGSEGV": "native code crashed on this model",
     "SIGABRT": "a check inside native code failed on this model",
@@ -28,6 +30,17 @@ class Limits:
 
     seconds: float | None = None
     bytes: int | None = None
+
+
+def module_command(python: str | Path, module: str, *arguments: str) -> list[str]:
+    """Return the command that is ``python -m MODULE``, which imports nothing from where it is run.
+
+    There ``-m`` would find a ``json.py`` of the user's before the standard library's. ``-P`` does
+    the same from Python 3.11 on, and ``-I`` would forget packages that a user has installed.
+    """
+    run = f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    code = f"{NOT_FROM_HERE} import runpy; {run}"
+    return [str(python), "-c", code, *arguments]
 
 
 def describe_exit(code: int | None) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edgekit.errors import DeviceError
+from edgekit.process import module_command
 from edgekit.targets.runners import Runner
 
 # Attempts after the first: without a network pip's own five take a minute.
@@ -63,12 +64,12 @@ def commands(folder: Path, python: Path, requirements: Sequence[str]) -> tuple[l
             [uv, "venv", "--quiet", "--python", sys.executable, str(folder)],
             [*install, *wheels, *requirements],
         )
-    venv = [sys.executable, "-m", "venv", str(folder)]
-    pip = [str(python), "-m", "pip", "install"]
+    venv = module_command(sys.executable, "venv", str(folder))
+    pip = module_command(python, "pip", "install")
     if _pip_serves_others():
         # Half the time goes into a pip that nothing else would use.
-        venv, pip = [*venv, "--without-pip"], [sys.executable, "-m", "pip", "--python", str(python)]
-        pip.append("install")
+        venv.append("--without-pip")
+        pip = module_command(sys.executable, "pip", "--python", str(python), "install")
     return (venv, [*pip, *QUIET, "--retries", RETRIES, *wheels, *requirements])
 
 

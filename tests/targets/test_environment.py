@@ -99,12 +99,19 @@ def made(shared: Path, wheels: Path) -> Path:
         half = folder / "cache/edgekit/environments" / f"ai-edge-litert-9.9.1-{environment.PYTHON}"
         (half / "bin").mkdir(parents=True)
         (half / "bin" / "python").write_text("half-made")
+        # What lies in the folder that edgekit is called in is imported by none of its processes.
+        called = folder / "called"
+        called.mkdir()
+        for module in ("json", "pip", "venv", "subprocess"):
+            (called / f"{module}.py").write_text("raise SystemExit('planted')\n")
         variables = {**os.environ, **settings(folder / "cache", wheels)}
         processes = []
         for number in range(2):
             with (folder / f"out-{number}.txt").open("w") as out:
                 command = [EDGEKIT, "devices", "setup", NAME]
-                processes.append(subprocess.Popen(command, stdout=out, stderr=out, env=variables))
+                processes.append(
+                    subprocess.Popen(command, stdout=out, stderr=out, env=variables, cwd=called)
+                )
         assert [process.wait(120) for process in processes] == [0, 0]
 
     return once(shared / "environments", make)

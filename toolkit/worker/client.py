@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from edgekit import scratch
 from edgekit.errors import EdgekitError, WorkerDied, WorkerError
-from edgekit.process import Limits, describe_exit, end_group, resident, tail
+from edgekit.process import NOT_FROM_HERE, Limits, describe_exit, end_group, resident, tail
 from edgekit.sandbox import EVERYWHERE, Sandbox
 from edgekit.types import Progress, Silent
 
@@ -28,11 +28,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 # What the worker imports of others: in a sandbox it can keep no bytecode of it.
 LIBRARIES = ("tensorflow", "keras", "tf_keras")
-# The folder that edgekit was called in is no place to import from.
-START = (
-    "import sys; sys.path[:] = filter(None, sys.path);"
-    " from edgekit.worker import server; server.main()"
-)
+START = f"{NOT_FROM_HERE} from edgekit.worker import server; server.main()"
 OWN = "keep files that your own layers read below the project's folder"
 
 
@@ -257,5 +253,6 @@ def _compile(environment: Mapping[str, str]) -> None:
         return
     bytecode = importlib.util.cache_from_source(spec.origin)
     if not Path(bytecode).exists() and os.access(Path(spec.origin).parent, os.W_OK):
-        command = [sys.executable, "-c", f"import {', '.join(LIBRARIES)}"]
+        imports = f"{NOT_FROM_HERE} import {', '.join(LIBRARIES)}"
+        command = [sys.executable, "-c", imports]
         subprocess.run(command, env=environment, cwd="/", capture_output=True, check=False)

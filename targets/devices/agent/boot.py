@@ -9,6 +9,10 @@ import sys
 if sys.version_info < (3, 9):
     sys.exit(97)
 
+# ruff: noqa: E402
+# The folder that one is in after logging in is no place to import from.
+sys.path[:] = [folder for folder in sys.path if folder]
+
 import importlib.util
 import json
 import os

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.errors import DeviceError, NoWheels
+from edgekit.process import module_command
 from edgekit.targets.devices import installer
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Json, Progress
@@ -218,7 +219,7 @@ def download(arguments: Sequence[str], dest: Path) -> list[str] | None:
 def _pip() -> list[str]:
     """Return a pip to call: that of this Python, else one that uv runs."""
     if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        return module_command(sys.executable, "pip")
     if uv := shutil.which("uv"):
         return [uv, "tool", "run", "pip"]
     hint = "it fetches the wheels for a device: python -m ensurepip, or install uv"
