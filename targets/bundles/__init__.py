@@ -18,6 +18,7 @@ from edgekit.targets.bundles.archive import (
 from edgekit.targets.bundles.delta import (
     apply_delta,
     delta_size,
+    is_whole_delta,
     make_delta,
     model_delta,
     read_model,
@@ -48,6 +49,7 @@ __all__ = [
     "apply_delta",
     "delta_size",
     "is_whole",
+    "is_whole_delta",
     "keep",
     "make_delta",
     "model_delta",

@@ -43,11 +43,21 @@ def make_delta(old: Path, new: Path) -> bytes:
         "method": method,
         "new": hashlib.sha256(after).hexdigest(),
         "old": hashlib.sha256(before).hexdigest(),
+        "payload": _mark(payloads[method]),
     }
     delta = MAGIC + json.dumps(header, sort_keys=True).encode() + b"\n" + payloads[method]
     if _rebuilt(before, header, payloads[method]) != after:
         raise BundleError(NO_DELTA, f"the delta from {old} does not give {new}", "report this")
     return delta
+
+
+def is_whole_delta(path: Path) -> bool:
+    """Tell whether a file is a delta as edgekit wrote it, not cut off and not changed since."""
+    try:
+        header, payload = _parsed(path)
+    except BundleError:
+        return False
+    return header.get("payload") == _mark(payload)
 
 
 def delta_size(old: Path, new: Path) -> int:
@@ -131,6 +141,11 @@ def _parsed(path: Path) -> tuple[Mapping[str, Any], bytes]:
     if not known:
         raise _damaged(path, "it has no header of a delta")
     return header, payload
+
+
+def _mark(payload: bytes) -> str:
+    """Return what tells that bytes are unchanged, not who made them: the start of their digest."""
+    return hashlib.sha256(payload).hexdigest()[:16]
 
 
 def _damaged(path: Path, why: str) -> BundleError:

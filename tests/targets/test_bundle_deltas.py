@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from bundle_files import probe_contents
 
 from conftest import answer
-from edgekit.errors import BundleError
+from edgekit.errors import BundleError, ProjectError
+from edgekit.pipeline.outputs import WrittenFiles
 from edgekit.targets import catalog
 from edgekit.targets.bundles import apply_delta, delta, delta_size, make_delta, pack
 
@@ -53,6 +55,23 @@ def test_each_method_rebuilds_the_new_bundle(
     (tmp_path / "d").write_bytes(make_delta(old, new))
     assert f'"method": "{method}"'.encode() in (tmp_path / "d").read_bytes()
     assert apply_delta(old, tmp_path / "d") == new.read_bytes()
+
+
+def test_a_delta_of_edgekits_is_replaced_without_its_record_unless_it_was_changed(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    old, new = pair
+    files = WrittenFiles(tmp_path / ".edgekit", tmp_path)
+    there, other = tmp_path / "dist" / "d.delta", tmp_path / "other.delta"
+    there.parent.mkdir()
+    there.write_bytes(make_delta(old, new))
+    other.write_bytes(make_delta(new, old))
+    files.put(other, there, force=False)
+    assert there.read_bytes() == other.read_bytes()
+    shutil.rmtree(tmp_path / ".edgekit")
+    there.write_bytes(other.read_bytes() + b"more")
+    with pytest.raises(ProjectError, match="EK-OUTPUT-001"):
+        files.put(other, there, force=False)
 
 
 def test_a_wrong_or_damaged_delta_is_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:

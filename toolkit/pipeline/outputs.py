@@ -2,7 +2,7 @@
 time lose nothing of each other's.
 
 ``.edgekit`` is safe to delete, so the records of ``build/`` lie in ``build/`` itself, and a bundle
-without one is known by its manifest.
+or a delta without one is known by the digests that it holds.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class WrittenFiles:
             self.put(source / name, folder / name, force)
 
     def _is_own(self, path: Path, digest: str) -> bool:
-        """Tell whether a file is as edgekit wrote it: by its record, or its manifest."""
+        """Tell whether a file is as edgekit wrote it: by its record, or by what it holds."""
         record = self._record(path)
         if record.exists():
             return digest in _recorded(record)
-        return path.is_file() and bundles.is_whole(path)
+        return path.is_file() and (bundles.is_whole(path) or bundles.is_whole_delta(path))
 
     def set_aside(self, path: Path, force: bool) -> Path | None:
         """Give a file of edgekit's the suffix ``.superseded``; its path then, or none to move.
