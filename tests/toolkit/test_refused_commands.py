@@ -109,7 +109,8 @@ precisions = ["float32"]
         (
             '[targets.raspberry-pi-4.budgets]\nsize = "150 kb"',
             "EK-PROJECT-003",
-            "line 9: targets.raspberry-pi-4.budgets.size: '150 kb' is not a size",
+            "line 9: targets.raspberry-pi-4.budgets.size: '150 kb' is not a size: write a number"
+            " and one of B, kB, MB, GB, KiB, MiB, GiB; did you mean '150 kB'?",
         ),
         (
             "[targets.raspberry-pi-4.budgets]\nsize = 150",

@@ -205,7 +205,7 @@ def test_bare_pickle_is_never_unpickled(work: Path, models: Path) -> None:
         ((63,), "every item must be shaped [8, 8, 1]"),
         ((8, 8, 3), "--color grayscale"),
         ((3, 9, 9), "looks like channels-first, and of another size: --layout nchw"),
-        ((16, 16, 1), "resize the items to [8, 8, 1]: --resize 8x8"),
+        ((16, 16, 1), "[8, 8, 1]: --resize 8x8 ([data] preprocess = { resize = [8, 8] })"),
         ((8, 8, 1, 1), "every item must be shaped [8, 8, 1]"),
     ],
 )

@@ -1,8 +1,9 @@
 """Datasets on disk: read safely, checked against a model's inputs, and split."""
 
 from edgekit.data import images as images
-from edgekit.data.class_names import read_labels
+from edgekit.data.class_names import check_same_classes, read_labels
 from edgekit.data.dataset import LABELS, Dataset
+from edgekit.data.formats.image_folder import class_folders
 from edgekit.data.match import SINGLE, MatchedInputs, match
 from edgekit.data.match import UNSCALED as UNSCALED
 from edgekit.data.source import check_data_file, from_file, open_source
@@ -15,7 +16,9 @@ __all__ = [
     "MatchedInputs",
     "Split",
     "check_data_file",
+    "check_same_classes",
     "choose",
+    "class_folders",
     "from_file",
     "match",
     "open_source",

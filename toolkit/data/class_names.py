@@ -24,6 +24,23 @@ def read_labels(labels: tuple[str, ...] | str | None, root: Path) -> tuple[str, 
     return tuple(line.strip() for line in lines if line)
 
 
+def check_same_classes(
+    trained: str, known: tuple[str, ...], source: str, used: Iterable[str]
+) -> None:
+    """Refuse class folders that the training data has not: their numbers would be others.
+
+    Raises :class:`DataError`.
+    """
+    strangers = [name for name in used if name not in known]
+    if known and strangers:
+        near = difflib.get_close_matches(strangers[0], known, 1)
+        message = f"{source} has class folders that {trained} has not: {', '.join(strangers[:5])}"
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint += f"{trained} has {', '.join(known[:20])}; "
+        hint += "or name all, in the order of the outputs: --labels FILE ([data] labels)"
+        raise DataError("EK-DATA-018", message, hint)
+
+
 def class_order(source: str, used: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]:
     """Return the class names in the order of their numbers: ``known``, or sorted where none are
     known.

@@ -134,7 +134,8 @@ def _likely(expected: tuple[int | None, ...], got: tuple[int, ...]) -> str:
             f" [data.preprocess]) transposes it, --resize {expected[0]}x{expected[1]} resizes it"
         )
     if len(expected) == len(got) == 3:
-        return f"resize the items to {_show(expected)}: --resize {expected[0]}x{expected[1]}"
+        size = f"--resize {expected[0]}x{expected[1]} ([data] preprocess = {{ resize ="
+        return f"resize the items to {_show(expected)}: {size} [{expected[0]}, {expected[1]}] }})"
     return f"every item must be shaped {_show(expected)}"
 
 

@@ -10,10 +10,14 @@ from edgekit.data.arrangement import arrange
 from edgekit.data.dataset import Dataset, check_file
 from edgekit.data.formats import FORMATS, Format, function, image_folder, picture, records
 from edgekit.data.reading import Reading
-from edgekit.errors import DataError
+from edgekit.errors import DataError, did_you_mean
+from edgekit.quantities import listed
 from edgekit.store import Store
 from edgekit.types import Preprocess, TensorSpec
 from edgekit.usercode import is_reference
+
+# How many files a message names.
+MOST = 8
 
 
 def open_source(
@@ -58,8 +62,19 @@ def from_file(path: Path, store: Store) -> tuple[Dataset, bool]:
 def check_data_file(path: Path) -> None:
     """Refuse what :func:`open_source` cannot read, as far as a glance tells. Raises DataError."""
     if not path.exists() and not records.matches(path):
-        raise DataError("EK-DATA-001", f"there is no data file {path}")
+        raise DataError("EK-DATA-001", f"there is no data file {path}", _beside(path))
     _format(path).check(path)
+
+
+def _beside(path: Path) -> str:
+    """Return what lies where a path goes wrong: the nearest name, else what there is."""
+    there = path
+    while not there.parent.is_dir():
+        there = there.parent
+    names = sorted(one.name for one in there.parent.iterdir() if not one.name.startswith("."))
+    if near := did_you_mean(there.name, names):
+        return f"{there.parent} has no {there.name}{near}"
+    return f"{there.parent} holds {listed(names, MOST) or 'nothing'}"
 
 
 def _format(path: Path) -> Format:

@@ -13,6 +13,7 @@ from edgekit import data
 from edgekit.pipeline import texts
 from edgekit.pipeline.run import Run
 from edgekit.types import Advice, Preprocess, TensorSpec
+from edgekit.usercode import is_reference
 
 
 def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
@@ -88,8 +89,13 @@ def as_decoded(
 
 
 def class_names(run: Run) -> tuple[str, ...]:
-    """Read what the project calls the classes; empty where it does not say."""
-    return data.read_labels(run.project.data.labels, run.project.root)
+    """Read what the project calls the classes; where it does not say, and trains on a folder for
+    each class, their names: the model's outputs are in that order. Else empty.
+    """
+    table, root = run.project.data, run.project.root
+    if table.labels is None and table.train is not None and run.plan.model is None:
+        return () if is_reference(table.train) else data.class_folders(root / table.train)
+    return data.read_labels(table.labels, root)
 
 
 def stream_column(run: Run, dataset: data.Dataset) -> npt.NDArray[Any] | None:

@@ -167,7 +167,16 @@ def _parts(
     if items.inputs:
         name = _shown(str(run.project.data.evaluate), root)
         subsets.append(
-            Subset("evaluation", name, items.inputs, items.index, items.labels, specs, preprocess)
+            Subset(
+                "evaluation",
+                name,
+                items.inputs,
+                items.index,
+                items.labels,
+                specs,
+                preprocess,
+                items.class_names,
+            )
         )
     dataset = training_data(run, specs) if training else None
     if dataset is None:
@@ -195,7 +204,8 @@ def part(
     arrays = data.match(dataset, specs, preprocess).inputs
     labels = np.load(dataset.labels)[index] if dataset.labels else None
     source = _shown(dataset.source, root)
-    return Subset(use, source, arrays, index, labels, specs, preprocess)
+    names = dataset.class_names
+    return Subset(use, source, arrays, index, labels, specs, preprocess, names)
 
 
 def _shown(source: str, root: Path) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.converters.precisions import PRECISIONS
-from edgekit.data import check_data_file
+from edgekit.data import check_data_file, check_same_classes, class_folders
 from edgekit.errors import DataError, DeviceError, ModelError, ProjectError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.tasks import TASKS
@@ -309,7 +309,19 @@ def _check_data(project: Project, options: Options, precisions: tuple[str, ...])
     _check_files(project, (data.evaluate, data.train, other))
 
 
-def _check_files(project: Project, named: Iterable[str | None]) -> None:
+def _check_files(project: Project, named: Sequence[str | None]) -> None:
     for file in named:
         if file is not None and not is_reference(file):
             check_data_file(project.root / file)
+    _check_class_folders(project, named)
+
+
+def _check_class_folders(project: Project, named: Iterable[str | None]) -> None:
+    """Refuse folders of pictures whose classes would be numbered otherwise than in training."""
+    trained = project.data.train
+    if trained is None or is_reference(trained) or project.data.labels is not None:
+        return
+    known = class_folders(project.root / trained)
+    for source in named:
+        if source not in (None, trained) and not is_reference(source):
+            check_same_classes(trained, known, source, class_folders(project.root / source))

@@ -6,6 +6,8 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from edgekit.contracts.runner import typed
 from edgekit.converters import flatbuffer
 from edgekit.data import images, preprocessing
 from edgekit.errors import DataError, ProjectError
+from edgekit.pipeline import datasets
+from edgekit.pipeline.plan import Options, Plan
 from edgekit.project import Project
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import python_runner
@@ -60,6 +64,31 @@ def test_folder_is_refused_when_the_model_has_no_such_class(pets: Path) -> None:
         opened("pets", pets, SMALL, class_names=("cat", "dogs"))
     assert refused.value.code == "EK-DATA-018"
     assert "did you mean 'dogs'?" in refused.value.hint
+
+
+def project_of(folder: Path, **more: object) -> Project:
+    """A model that is trained on ``pets`` and judged by ``others``."""
+    (folder / "model.py").write_text("def build(): ...\n")
+    table = {"train": "pets", "evaluate": "others", **more}
+    return Project.parse({"model": {"source": "model.py:build"}, "data": table}, folder)
+
+
+def test_a_class_that_training_has_not_is_refused_before_anything_runs(pets: Path) -> None:
+    for name in ("dogs", "cat"):
+        picture(pets / "others" / name / "1.png", 8, 12)
+    with pytest.raises(DataError, match="others has class folders that pets has not: dogs") as told:
+        Plan.of(project_of(pets), Options())
+    assert told.value.code == "EK-DATA-018"
+    assert "did you mean 'dog'? pets has cat, dog" in told.value.hint
+    assert Plan.of(project_of(pets, labels=["cat", "dog", "dogs"]), Options()).name
+
+
+def test_classes_are_numbered_as_in_training_where_the_test_data_lacks_one(pets: Path) -> None:
+    picture(pets / "others" / "dog" / "1.png", 8, 12)
+    plan = Plan.of(project_of(pets), Options())
+    run: Any = SimpleNamespace(project=plan.project, plan=plan)
+    names = datasets.class_names(run)
+    assert opened("others", pets, SMALL, class_names=names).open_labels().tolist() == [1]
 
 
 def test_class_without_pictures_keeps_its_number_and_is_told(pets: Path) -> None:
@@ -234,7 +263,7 @@ def test_sixteen_bit_picture_is_refused_by_name(tmp_path: Path) -> None:
             "holds pictures, and folders of pictures",
         ),
         (lambda folder: (folder.mkdir(), (folder / "a.png").touch()), "EK-DATA-003", "a.png"),
-        (lambda _: None, "EK-DATA-001", "there is no data file"),
+        (lambda path: (path.parent / "folders").mkdir(), "EK-DATA-001", "there is no data file"),
     ],
     ids=["no pictures", "mixed", "empty picture", "missing"],
 )
@@ -245,6 +274,7 @@ def test_folder_is_refused_at_a_glance(
     with pytest.raises(DataError, match=words) as refused:
         data.check_data_file(tmp_path / "folder")
     assert refused.value.code == code
+    assert code != "EK-DATA-001" or "did you mean 'folders'?" in refused.value.hint
 
 
 def test_folder_is_read_again_when_a_picture_has_changed(pets: Path) -> None:

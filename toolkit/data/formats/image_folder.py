@@ -34,6 +34,13 @@ def check(path: Path) -> None:
             check_file(path / name, "picture")
 
 
+def class_folders(path: Path) -> tuple[str, ...]:
+    """Return the names of the class folders, sorted; empty where the pictures have no classes."""
+    if not matches(path):
+        return ()
+    return tuple(name for name in _by_class(path, _names(path)) if name)
+
+
 def read(reading: Reading) -> tuple[Dataset, bool]:
     """Return the pictures as ``x`` uint8 ``[N, height, width, channels]``, in the order of their
     paths.

@@ -66,11 +66,18 @@ def _missing(
     ) < math.log(CHANCE)
     message = (
         f"{subset.title}: {int(absent.sum())} of the {len(numbers)} classes of the {beside.title}"
-        f" are missing: {listed(numbers[absent])}"
+        f" are missing: {listed(_named(numbers[absent], beside.class_names))}"
     )
     message += "" if severe else f"; so few items ({len(ours):,}) may miss them by chance"
-    fix = "add items of every class: calibration does not see the activations of a missing class"
+    loss = "no figure tells how a missing class fares"
+    if subset.use != "evaluation":
+        loss = "calibration does not see the activations of a missing class"
+    fix = f"add items of every class: {loss}"
     yield Advice("EK-LINT-020", "warning" if severe else "info", message, fix)
+
+
+def _named(numbers: Array, names: tuple[str, ...]) -> list[str]:
+    return [names[number] if 0 <= number < len(names) else str(number) for number in numbers]
 
 
 def _crowded(subset: Subset, beside: Subset, ours: Array, theirs: Array) -> Iterator[Advice]:
@@ -79,8 +86,9 @@ def _crowded(subset: Subset, beside: Subset, ours: Array, theirs: Array) -> Iter
     there = float(np.mean(theirs == numbers[top]))
     here = float(times[top]) / len(ours)
     if len(ours) >= 10 and here > CROWDED and here > 2 * there:
+        (name,) = _named(numbers[top : top + 1], subset.class_names)
         message = (
-            f"{subset.title}: class {numbers[top]} makes up {share(times[top], len(ours))} of it,"
+            f"{subset.title}: class {name} makes up {share(times[top], len(ours))} of it,"
             f" and {share(there, 1)} of the {beside.title}"
         )
         fix = "draw items of all classes: was the file sorted by class, and its head taken?"

@@ -28,7 +28,8 @@ class Subset:
 
     ``arrays`` are raw ``.npy`` files ``[N, ...]`` by input name, ``index`` ``[n]`` the items of
     them that belong to the subset, ``labels`` ``[n, ...]`` theirs where there are any.
-    ``preprocess`` turns raw items into what the inputs ``specs`` take.
+    ``preprocess`` turns raw items into what the inputs ``specs`` take. ``class_names`` are what
+    integer labels are called, where that is known.
     """
 
     use: Use
@@ -38,6 +39,7 @@ class Subset:
     labels: Array | None
     specs: tuple[TensorSpec, ...]
     preprocess: Preprocess
+    class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.index)
