@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from edgekit.types import Measurement
 
 NONE = "–"
+NO_INTERVAL = "no interval"
 
 
 def size(count: float) -> str:
@@ -67,10 +68,28 @@ def points(measured: Measurement | None, bounded: bool) -> str:
     return "0.00" if shown == "-0.00" else shown
 
 
+def bounds_nothing(measured: Measurement) -> bool:
+    """Tell whether an interval says nothing: both ends are open, or one is and the other is the
+    value itself, as of an error of exactly 0, which no error is below.
+    """
+    low, high = measured.low, measured.high
+    return (low is None and high in (None, measured.value)) or (
+        high is None and low == measured.value
+    )
+
+
+def in_points(drop: float, digits: int = 3) -> str:
+    """Format a difference of shares: 0.01 is ``1 point``."""
+    shown = number(100 * drop, digits)
+    return f"{shown} point" if shown in ("1", "-1") else f"{shown} points"
+
+
 def interval(measured: Measurement | None, bounded: bool) -> str:
     """Format the bounds of a metric or a drop, in the unit of :func:`value` without its sign."""
     if measured is None or measured.value is None or measured.level is None:
         return ""
+    if bounds_nothing(measured):
+        return NO_INTERVAL
 
     def bound(end: float | None, unbounded: str) -> str:
         if end is None:

@@ -204,7 +204,17 @@ def test_board_fits_eighty_columns_and_json_has_every_cell(tmp_path: Path) -> No
     done = answer("targets", "fit", "--no-run", "m.tflite", cwd=tmp_path)
     rows = done.stdout.splitlines()[: len(catalog.names()) + 1]
     assert max(map(len, rows)) <= 80
-    assert rows[0].split() == ["fits", "ops", "runs", "flash", "RAM", "prec", "NPU", "I/O"]
+    assert rows[0].split() == [
+        "target",
+        "fits",
+        "operators",
+        "runs",
+        "flash",
+        "RAM",
+        "precision",
+        "NPU",
+        "I/O",
+    ]
     assert all(len(line.split()) == 9 for line in rows[1:])
     told = json.loads(
         answer("targets", "fit", "--no-run", "--json", "m.tflite", cwd=tmp_path).stdout

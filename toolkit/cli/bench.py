@@ -242,9 +242,13 @@ def _show(done: Any, options: dict[str, Any]) -> None:
 
     out = console(options["as_json"])
     quiet = options["quiet"]
+    above = ""
     for table in () if quiet else report.tables(done):
-        if isinstance(table, str):
-            print_lines(out, [(table, "")])
+        if not above:
+            out.print()
+        above = table if isinstance(table, str) else ""
+        if above:
+            print_lines(out, [(above, "")])
         else:
             out.print(table)
     if not quiet:

@@ -32,7 +32,7 @@ def command(as_json: bool, verbose: bool, quiet: bool) -> int:
         is_red = check.needed and check.status is not Status.PASSED
         if not as_json and (is_red or not quiet):
             mark = "ok" if check.status is Status.PASSED else check.status.value
-            text = f"{check.name:<15} {mark:<12} {check.version}"
+            text = f"{check.name:<16} {mark:<12} {check.version}"
             say(f"{text}  ({check.message})" if check.message else text)
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))

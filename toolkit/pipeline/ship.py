@@ -102,7 +102,9 @@ def bundle(
     chosen = next((c for c in candidates if c.id == target.candidate), None)
     if chosen is None or chosen.id not in kept:
         if run.plan.options.evaluate:
-            _supersede(run, target, path)
+            with run.stage(f"bundle {target.id}") as stage:
+                _supersede(run, target, path)
+                stage.result = "none: it ships nothing"
         return target
     known, packed = catalog.load(target.id), []
     key = signing_key(run.project)

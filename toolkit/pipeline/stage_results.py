@@ -9,7 +9,7 @@ from edgekit.pipeline.items import Items
 from edgekit.types import Advice, Bundle, Candidate, Evaluation, Json, OnDevice, Status
 
 # How many candidates are named.
-MOST = 4
+MOST = 6
 
 
 def files(candidates: Iterable[Candidate]) -> str:

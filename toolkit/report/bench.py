@@ -45,7 +45,7 @@ HEADINGS = (
     ("runs", "launches"),
     ("inputs", ""),
 )
-PROFILE = (("operator", ""), ("run by", ""), ("time", ""), ("share", ""))
+PROFILE = (("operator", ""), ("time", ""), ("share", ""), ("run by", ""))
 # What is left out where a terminal is too narrow for all, first to last.
 DROP = ("runs", "mean", "load", "threads", "p90", "memory")
 CSV = (
@@ -237,11 +237,11 @@ def _operators(profile: Profile) -> Iterator[Row]:
         ran = "delegate" if operator.delegate else "interpreter"
         name = f"{operator.name} ({operator.node})"
         time = words.duration(operator.time)
-        yield single_lines(name, ran, time, words.share(operator.share))
+        yield single_lines(name, time, words.share(operator.share), ran)
     rest = ranked[OPERATORS:]
     if rest:
         share = words.share(sum(operator.share for operator in rest))
-        yield single_lines(f"{len(rest)} more", "", "", share)
+        yield single_lines(f"{len(rest)} more", "", share, "")
 
 
 def lines(done: BenchReport, verbose: bool = False, quiet: bool = False) -> Iterator[Line]:

@@ -13,20 +13,18 @@ Line = tuple[str, str]
 STYLES = {"fits": "green", "does not fit": "red"}
 # The board's columns, and what is left out where a terminal is too narrow for all.
 HEADINGS = {
-    "operators": "ops",
+    "operators": "operators",
     "runtime": "runs",
     "flash": "flash",
     "memory": "RAM",
-    "precision": "prec",
+    "precision": "precision",
     "npu": "NPU",
     "io": "I/O",
 }
-DROP = ("prec", "NPU", "ops", "runs")
+DROP = ("precision", "NPU", "operators", "runs")
 NAMES = {
     **HEADINGS,
-    "operators": "operators",
     "runtime": "runtime",
-    "precision": "precision",
 }
 MARKS = {"fits": "yes", "does not fit": "no", "fits in part": "part", "not known": "?"}
 # How many targets a reason names on the terminal.
@@ -41,7 +39,7 @@ NOT_TRIED = "by tables, nothing was run: edgekit targets fit FILE tries it"
 
 def board(rows: Sequence[TargetFit]) -> object:
     """Build the fit board: a row per target."""
-    titles = ("", "fits", *HEADINGS.values())
+    titles = ("target", "fits", *HEADINGS.values())
     return grid([(title, "") for title in titles], map(_row, rows), DROP)
 
 

@@ -196,7 +196,7 @@ def precision_lines(inspected: Inspection) -> Iterator[Line]:
         by_label[layer.precision.label] += int(layer.macs.value or 0)
     for label, count in inspected.precisions.items():
         part = by_label[label]
-        share = f", {part / by_label.total():.1%} of the MACs" if part else ""
+        share = f", {words.share(part / by_label.total())} of the MACs" if part else ""
         noun = "operator" if count == 1 else "operators"
         yield _labelled("precision", f"{label}: {count:,} {noun}{share}"), ""
 

@@ -11,7 +11,7 @@ from edgekit.report.document import plain
 from edgekit.report.grid import Row, grid, single_lines
 from edgekit.report.layers import layer_lines, layer_table, likeness_line
 from edgekit.report.outputs import outputs_table
-from edgekit.report.table import MARKS, outcome
+from edgekit.report.table import MARKS, fix_of, outcome
 from edgekit.types import (
     Advice,
     Compared,
@@ -270,6 +270,7 @@ def _percent(measured: Measurement | None) -> str:
 
 def verdict_lines(verdict: Verdict, quiet: bool = False) -> Iterator[tuple[str, str]]:
     """Yield the checks that do not pass, with their style, then the verdict."""
+    told: set[str] = set()
     for check in verdict.checks:
         if check.status is Status.PASSED and (quiet or not check.limit):
             continue
@@ -280,6 +281,8 @@ def verdict_lines(verdict: Verdict, quiet: bool = False) -> Iterator[tuple[str, 
         limit = f" ({check.limit})" if check.limit else ""
         mark, style = MARKS[check.status]
         yield f"{check.candidate}: {mark}: {check.name}{limit}: {outcome(check)}", style
+        if not quiet and (fix := fix_of(check, told)):
+            yield f"  {fix}", "dim"
     mark, style = MARKS[verdict.status]
     why = f": {lacking}" if (lacking := evidence.lacking(verdict)) else ""
     yield f"{mark} (exit code {verdict.exit_code}){why}", f"bold {style}"

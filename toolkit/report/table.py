@@ -243,10 +243,7 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     for line in parts.lines(report):
         yield line, "dim"
     for target in report.targets:
-        if target.candidate:
-            yield f"{target.id}: ships {target.candidate}; {target.fit}", ""
-        else:
-            yield f"{target.id}: ships nothing; {target.fit}", "yellow"
+        yield f"{target.id}: {words.ships(target)}", "" if target.candidate else "yellow"
         yield from ((line, "") for line in arena_lines(report, target))
         yield from ((line, "") for line in device_lines(target))
         if target.npu:
@@ -265,8 +262,19 @@ def outcome(check: CheckResult) -> str:
     return check.message.removeprefix(f"{Status.UNAVAILABLE.value}, because ")
 
 
+def fix_of(check: CheckResult, told: set[str]) -> str:
+    """Return what to do about a check, unless its message or an earlier one has ``told`` it."""
+    if check.status in (Status.PASSED, Status.WAIVED) or check.fix in told:
+        return ""
+    told.add(check.fix)
+    return "" if check.fix in check.message else check.fix
+
+
 def result_lines(report: Report, quiet: bool = False) -> Iterator[tuple[str, str]]:
-    """Yield the checks that do not pass or have a limit, and the verdict; quiet, none that pass."""
+    """Yield the checks that do not pass or have a limit, with what to do, and the verdict; quiet,
+    none that pass, and no more than is red.
+    """
+    told: set[str] = set()
     for check in report.verdict.checks:
         passed = check.status is Status.PASSED
         # What has no limit of its own, such as that a runtime answers, is said by the target.
@@ -278,6 +286,8 @@ def result_lines(report: Report, quiet: bool = False) -> Iterator[tuple[str, str
         if passed:
             style = "dim"
         yield f"  {mark}: {where}{limit}: {outcome(check)}", style
+        if not quiet and (fix := fix_of(check, told)):
+            yield f"    {fix}", "dim"
     mark, style = MARKS[report.verdict.status]
     why = f": {lacking}" if (lacking := evidence.lacking(report.verdict)) else ""
     yield f"verdict: {mark}{why}", f"bold {style}"

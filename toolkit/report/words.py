@@ -7,10 +7,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgekit.quantities import NO_INTERVAL as NO_INTERVAL
 from edgekit.quantities import NONE as NONE
 from edgekit.quantities import binary as binary
+from edgekit.quantities import bounds_nothing as bounds_nothing
 from edgekit.quantities import duration as duration
 from edgekit.quantities import exact as exact
+from edgekit.quantities import in_points as in_points
 from edgekit.quantities import interval as interval
 from edgekit.quantities import listed as listed
 from edgekit.quantities import number as number
@@ -19,7 +22,7 @@ from edgekit.quantities import ratio as ratio
 from edgekit.quantities import share as share
 from edgekit.quantities import size as size
 from edgekit.quantities import value as value
-from edgekit.types import Json
+from edgekit.types import Json, TargetResult
 
 # Before a latency that is an estimate.
 ESTIMATE = "~"
@@ -30,6 +33,15 @@ def task(settings: Mapping[str, Json]) -> str:
     """Name the detected task and its reason; empty where the user's own function judged."""
     detected = settings.get("task")
     return f"task: {detected['name']}, because {detected['reason']}" if detected else ""
+
+
+def ships(target: TargetResult) -> str:
+    """Tell what a target ships and what runs it; where nothing, what runs the nearest candidate."""
+    if target.candidate:
+        return f"ships {target.candidate}; {target.fit}"
+    nearest = next((check.candidate for check in target.checks if check.candidate), "")
+    known = nearest and target.fit not in ("not tried", "not executed")
+    return f"ships nothing; {nearest}: {target.fit}" if known else f"ships nothing; {target.fit}"
 
 
 def path(full: Path) -> str:

@@ -178,8 +178,8 @@ def test_a_bundle_of_another_candidate_is_not_shown_for_the_one_that_passes(repo
 def test_a_drop_is_one_however_it_is_written(report: Path, written: str) -> None:
     done = check(report, "--max-drop", written)
     assert done.code == 0
-    assert "accuracy drop (at most 1 points)" in done.text
-    assert "limit: at most 1 points" in str(done.cases["accuracy drop"][0].text)
+    assert "accuracy drop (at most 1 point)" in done.text
+    assert "limit: at most 1 point" in str(done.cases["accuracy drop"][0].text)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_large_drop_is_taken_with_its_unit(report: Path) -> None:
 @pytest.mark.parametrize(
     ("goal", "code", "words"),
     [
-        ('max_degradation = "1pt"', 0, "at most 1 points"),
+        ('max_degradation = "1pt"', 0, "at most 1 point"),
         ("max_degradation = 1", 2, "accuracy.max_degradation 1: accuracy lies in 0..1"),
         ("threshold = 90", 2, "accuracy.threshold 90: accuracy lies in 0..1, is it 90 points?"),
         ('threshold = "90%"', 0, "at least 90 points"),

@@ -127,7 +127,7 @@ def test_one_item_worse_is_inconclusive_until_a_loss_is_allowed(workshop: Worksh
     assert (code, "inconclusive: linux-x86_64 int8 lock accuracy" in text) == (4, True), text
     workshop.project('[lock]\nmax_drop = "1pt"\n')
     code, text = workshop.edgekit("check")
-    assert (code, "lock accuracy (at most 1 points worse than 95.00%)" in text) == (0, True), text
+    assert (code, "lock accuracy (at most 1 point worse than 95.00%)" in text) == (0, True), text
 
 
 def test_better_metric_on_other_items_passes(workshop: Workshop) -> None:

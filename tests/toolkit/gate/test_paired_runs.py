@@ -40,7 +40,7 @@ def test_retrained_models_are_paired_item_by_item_where_both_runs_say_which_are_
     leave_items(first, set(range(100)))
     leave_items(second, set(range(5, 125)))
     code, text = workshop.edgekit("check", "--baseline", first, "-v")
-    assert (code, "the same items, paired" in text, "1 points" in text) == (1, True, True), text
+    assert (code, "the same items, paired" in text, "1 point" in text) == (1, True, True), text
     page = changes(*map(document.read, (first, second)), *map(details.read, (first, second)))
     (figure,) = [one for one in page.targets[0].figures if one.figure == "accuracy"]
     assert (figure.outcome, figure.how) == ("worse", "the same items, paired")

@@ -77,7 +77,7 @@ PLANTED: dict[str, tuple[Edit, Mapping[str, Said]]] = {
     "two points on 2,000 items": (
         two_points_lost,
         {
-            "accuracy drop": Said("drop 2 points [1.37, 2.77]", "at most 1 points", "--recover"),
+            "accuracy drop": Said("drop 2 points [1.37, 2.77]", "at most 1 point", "--recover"),
             "lock accuracy": Said(
                 "93.00%, drop 2 points [1.37, 2.77]", "not worse than 95.00%", "`edgekit compare`"
             ),

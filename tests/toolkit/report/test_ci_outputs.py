@@ -84,7 +84,7 @@ DROP = CheckResult(
     "raspberry-pi-4",
     Status.INCONCLUSIVE,
     "not proven: up to 1.5 points possible on 200 items",
-    "at most 1 points",
+    "at most 1 point",
     measured=Measurement(0.005, "1", low=-0.005, high=0.015, level=0.95),
     bound=Bound(0.01, "1"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from edgekit import statistics
+from edgekit import quantities, statistics
 from edgekit.gate import fixes
 from edgekit.gate.decision import decide
 from edgekit.gate.rules import Basis, Limit, Rules, TargetContext
@@ -159,7 +159,7 @@ def check_classes(basis: Basis, budgets: Budgets, candidate: Candidate) -> Itera
         yield basis.place.result(name, candidate.id, status, message, "must be there", fix=fix)
     if default is not None and not parts:
         reason, fix = "the metric has no figure by class", "choose one of classes: --metric"
-        shown, bound = f"at least {100 * default:g} points", Bound(default, "1", True)
+        shown, bound = f"at least {quantities.in_points(default, 6)}", Bound(default, "1", True)
         yield basis.place.unavailable("classes", candidate.id, reason, shown, bound, fix)
     for part in parts:
         floor = floors.get(part.name, default)
@@ -179,7 +179,7 @@ def _figure(metric: str, figures: Mapping[str, Measurement]) -> str:
 def _check_class(
     basis: Basis, candidate: str, part: str, figure: str, measured: Measurement, floor: float
 ) -> CheckResult:
-    name, shown = f"{figure} of {part}", f"at least {100 * floor:g} points"
+    name, shown = f"{figure} of {part}", f"at least {quantities.in_points(floor, 6)}"
     bound, status = Bound(floor, "1", at_least=True), decide(measured, floor, at_least=True)
     if measured.value is None:
         fix = "evaluate items of this class: --data FILE ([data] evaluate)"
@@ -272,10 +272,13 @@ def in_words(limit: Limit, reference: float, floor: float, rules: Rules) -> str:
 
 def show(value: float, rules: Rules) -> str:
     """Return a metric's value or drop in words: points for metrics in 0..1."""
-    return f"{value * 100:.3g} points" if rules.bounded else f"{value:.4g}"
+    return quantities.in_points(value) if rules.bounded else f"{value:.4g}"
 
 
 def _interval(measured: Measurement, rules: Rules) -> str:
+    value = show(measured.value or 0.0, rules)
+    if quantities.bounds_nothing(measured):
+        return f"{value} ({quantities.NO_INTERVAL})"
     low = "-∞" if measured.low is None else show(measured.low, rules).split()[0]
     high = "∞" if measured.high is None else show(measured.high, rules).split()[0]
-    return f"{show(measured.value or 0.0, rules)} [{low}, {high}]"
+    return f"{value} [{low}, {high}]"

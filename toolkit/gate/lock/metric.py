@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edgekit import statistics
+from edgekit import quantities, statistics
 from edgekit.gate.decision import decide
 from edgekit.gate.lock.entries import LockedMetric
 from edgekit.types import Measurement, PairedCounts, Status
@@ -143,11 +143,13 @@ def shown(metric: LockedMetric) -> str:
 
 def amount(value: float, metric: LockedMetric) -> str:
     """Format a difference: points for metrics in 0..1."""
-    return f"{value * 100:.3g} points" if metric.bounded else f"{value:.4g}"
+    return quantities.in_points(value) if metric.bounded else f"{value:.4g}"
 
 
 def in_words(drop: Measurement, metric: LockedMetric) -> str:
     """Format a drop with its interval."""
+    if quantities.bounds_nothing(drop):
+        return f"{amount(drop.value or 0.0, metric)} ({quantities.NO_INTERVAL})"
     low = "-∞" if drop.low is None else amount(drop.low, metric).split()[0]
     high = "∞" if drop.high is None else amount(drop.high, metric).split()[0]
     return f"{amount(drop.value or 0.0, metric)} [{low}, {high}]"

@@ -131,7 +131,7 @@ def _own(
 
 
 def _held(row: Benched, name: str, limit: int) -> CheckResult:
-    shown, bound = f"{limit:,} bytes", Bound(limit, "byte")
+    shown, bound = f"at most {limit:,} bytes", Bound(limit, "byte")
     memory = None
     if row.memory is not None:
         memory = row.memory.arena if name == "arena" else row.memory.peak_rss
@@ -155,7 +155,7 @@ def _latency(
     name: str = "latency",
 ) -> CheckResult:
     unit, scale = time_unit(limit)
-    shown, bound = f"{limit / scale:g} {unit}", Bound(limit, "ns")
+    shown, bound = f"at most {limit / scale:g} {unit}", Bound(limit, "ns")
     if row.estimates:
         return _undecidable(name, row, row.estimates, shown)
     figure, noise = latency.p95 if name == "latency_p95" else latency.p50, _made(calibration)

@@ -59,6 +59,8 @@ def time_reading(measured: Measurement | None) -> Reading | None:
         ends = zip((measured.low, measured.high), ("-∞", "∞"), strict=True)
         shown = [none if end is None else f"{end * axis.factor:.4g}" for end, none in ends]
         bounds = f"[{', '.join(shown)}]"
+        if words.bounds_nothing(measured):
+            bounds = words.NO_INTERVAL
     return _reading(measured, words.duration(measured), bounds)
 
 

@@ -158,7 +158,7 @@ def margin(check: CheckResult) -> str:
     possible = "up to " if check.status is Status.INCONCLUSIVE else ""
     side = sides[beyond < 0]
     if bound.unit == "1" and "%" in check.limit:
-        return f"{possible}{100 * abs(beyond):.3g} points {side}"
+        return f"{possible}{words.in_points(abs(beyond))} {side}"
     # Of a limit near zero a share says nothing.
     share = f" ({100 * part:.3g} %)" if part <= LARGEST_SHARE else ""
     return f"{possible}{quantity(abs(beyond), bound.unit, check.limit)} {side}{share}"
@@ -190,7 +190,7 @@ def quantity(value: float, unit: str, limit: str = "") -> str:
     # Held against another run's share, what was measured is the drop from it.
     drop = "point" in limit or (limit.startswith("not worse than") and "%" in limit)
     if unit == "1" and drop:
-        return f"{100 * value:.3g} points"
+        return words.in_points(value)
     if unit == "1" and "%" in limit:
         return f"{100 * value:.3g} %"
     shown = words.number(value, 4)

@@ -63,11 +63,7 @@ def _report(report: Report, command: str) -> Judged:
     for name, checks in grouped(report.verdict.checks):
         model = next((check.candidate for check in checks if check.candidate), "")
         target = ships.get(name)
-        if target is None:
-            note = ""
-        else:
-            shipped = f"ships {target.candidate}" if target.candidate else "ships nothing"
-            note = f"{shipped}; {target.fit}"
+        note = words.ships(target) if target is not None else ""
         changes = tuple(_against_reference(report, by_id.get(model), checks))
         groups.append(Group(name, checks, changes, model, note))
     tables = [_table("All candidates", headings(report), rows(report))]
