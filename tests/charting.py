@@ -22,7 +22,7 @@ def check(name: str, value: float, limit: float, unit: str, status: Status) -> C
     """A budget of what raspberry-pi-4 ships."""
     words = f"at most {limit:,.0f} bytes" if unit == "byte" else f"at most {100 * limit:g} points"
     measured = Measurement(value, unit)
-    bound = Bound(limit, unit)
+    bound = Bound(limit, unit, share="" if unit == "byte" else "points")
     return CheckResult(
         name, "int8", "raspberry-pi-4", status, "why", words, measured=measured, bound=bound
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from edgekit.gate import fixes
 from edgekit.gate.waivers import Waivers
@@ -74,6 +75,11 @@ class Rules:
     max_latency: float | None = None
     max_arena: int | None = None
     waivers: Waivers = field(default_factory=Waivers)
+
+    @property
+    def share(self) -> Literal["", "points"]:
+        """How a limit on the metric, and its drop, are told: see :class:`Bound`."""
+        return "points" if self.bounded else ""
 
     def default(self) -> Limit:
         """Return the limit where none is stated."""

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from edgekit import quantities
 from edgekit.pipeline.items import Items
-from edgekit.types import Advice, Bundle, Candidate, Evaluation, Json, OnDevice, Status
+from edgekit.types import (
+    Advice,
+    Bundle,
+    Candidate,
+    Evaluation,
+    Json,
+    Latency,
+    Measurement,
+    OnDevice,
+    Status,
+)
 
 # How many candidates are named.
 MOST = 6
@@ -39,14 +49,23 @@ def metrics(
     return f"{name} {quantities.listed(figures, MOST + 1)}"
 
 
+def scores(figures: Iterable[tuple[str, Measurement | None]], items: Items) -> str:
+    """Tell the metric of each model that has one, by its id."""
+    name, bounded = items.metric.name, items.metric.bounded
+    shown = [f"{side} {quantities.value(one, bounded)}" for side, one in figures if one is not None]
+    return f"{name} {quantities.listed(shown, MOST)}" if shown else ""
+
+
 def latencies(candidates: Iterable[Candidate]) -> str:
     """Tell the median of each candidate on this host."""
-    timed = [
-        f"{one.id} {quantities.duration(one.evaluation.latency.p50)}"
-        for one in candidates
-        if one.evaluation.latency
-    ]
-    return f"{quantities.listed(timed, MOST)} on this host" if timed else ""
+    timed = times((one.id, one.evaluation.latency) for one in candidates)
+    return f"{timed} on this host" if timed else ""
+
+
+def times(latencies: Iterable[tuple[str, Latency | None]]) -> str:
+    """Tell the median of each model that was timed, by its id."""
+    timed = [f"{side} {quantities.duration(one.p50)}" for side, one in latencies if one is not None]
+    return quantities.listed(timed, MOST)
 
 
 def runtimes(candidates: Iterable[Candidate]) -> str:

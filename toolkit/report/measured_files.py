@@ -12,6 +12,7 @@ from edgekit.decoding import decode
 from edgekit.errors import ProjectError
 from edgekit.report import details, document
 from edgekit.report.measurements import to_json
+from edgekit.report.migrations import tell_shares
 from edgekit.store import write_text
 from edgekit.types import BenchReport, Compared, Evaluated, Report
 
@@ -64,6 +65,7 @@ def _read(path: Path, kind: type[T], command: str) -> T:
         raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
     try:
         found = strict_json.loads(strict_json.bounded(path, LARGEST))
+        tell_shares(found)
         if not _validator(command).is_valid(found):
             raise ValueError(_explained(command, found))
         return decode(found, kind)

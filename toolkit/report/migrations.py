@@ -22,7 +22,25 @@ def migrated(document: Document) -> Document:
         )
     for version in range(stated, SCHEMA_VERSION):
         document = {**STEPS[version](document), "schema_version": version + 1}
+    tell_shares(document)
     return document
+
+
+def tell_shares(part: Any) -> None:
+    """Add to the bounds of checks, in place, how their share is told, where they do not say: until
+    late in version 2 the words of the limit alone did.
+    """
+    if isinstance(part, list):
+        for one in part:
+            tell_shares(one)
+    if not isinstance(part, dict):
+        return
+    bound, limit = part.get("bound"), part.get("limit")
+    if isinstance(bound, dict) and isinstance(limit, str) and "share" not in bound:
+        drop = "point" in limit or (limit.startswith("not worse than") and "%" in limit)
+        bound["share"] = "points" if drop else "%" if "%" in limit else ""
+    for one in part.values():
+        tell_shares(one)
 
 
 def _from_1(document: Document) -> Document:

@@ -20,11 +20,16 @@ else:
 
 @dataclass(frozen=True)
 class Bound:
-    """A limit as a number: the largest ``value`` allowed in ``unit``, or the smallest."""
+    """A limit as a number: the largest ``value`` allowed in ``unit``, or the smallest.
+
+    ``share`` says how a share, of unit 1, and what is held against it are told: the shares of
+    metrics and their drops in points, others per cent, neither for a plain number.
+    """
 
     value: float
     unit: str
     at_least: bool = False
+    share: Literal["", "points", "%"] = ""
 
 
 @dataclass(frozen=True)

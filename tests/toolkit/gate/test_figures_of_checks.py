@@ -72,7 +72,7 @@ def test_check_that_passed_has_figure_and_limit_and_no_fix() -> None:
 )
 def test_drop_says_how_far_and_what_mends_it(lost: int, status: Status, fix: str) -> None:
     lossy = check("accuracy drop", "accuracy=0.012", candidate("float32", 1, lost))
-    assert (lossy.status, lossy.bound) == (status, Bound(0.012, "1"))
+    assert (lossy.status, lossy.bound) == (status, Bound(0.012, "1", share="points"))
     assert lossy.measured is not None
     assert lossy.measured.value == lost / 1000
     assert fix in lossy.fix

@@ -27,6 +27,7 @@ from edgekit.report.ci.sarif import sarif
 from edgekit.report.ci.source import Source
 from edgekit.report.ci.views import arrow, judged
 from edgekit.report.evidence import NOT_JUDGED
+from edgekit.report.migrations import tell_shares
 from edgekit.types import Advice, Bound, CheckResult, Measurement, Status, Verdict, Waiver
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -86,7 +87,7 @@ DROP = CheckResult(
     "not proven: up to 1.5 points possible on 200 items",
     "at most 1 point",
     measured=Measurement(0.005, "1", low=-0.005, high=0.015, level=0.95),
-    bound=Bound(0.01, "1"),
+    bound=Bound(0.01, "1", share="points"),
 )
 LATENCY = CheckResult(
     "latency_p50", "int8", "linux-x86_64", Status.UNAVAILABLE, "unavailable, because it is off"
@@ -392,7 +393,8 @@ def test_how_far_a_figure_is_from_its_limit(
 def test_a_share_over_its_limit_is_told_in_points() -> None:
     ratio = Measurement(1.062, "1", low=1.059, high=1.065)
     check = CheckResult("latency", "a", "", Status.FAILED, "", "at most 5 % slower")
-    assert margin(replace(check, measured=ratio, bound=Bound(1.05, "1"))) == "1.2 points over"
+    late = replace(check, measured=ratio, bound=Bound(1.05, "1", share="%"))
+    assert margin(late) == "1.2 points over"
 
 
 @pytest.mark.parametrize(
@@ -433,7 +435,15 @@ def test_what_changed_stands_beside_the_reference(digits_report: Any) -> None:
         ("not worse than 97.63%", "53.3 points"),
         ("at most 2 points", "53.3 points"),
         ("at least 90%", "53.3 %"),
+        ("at most 0.6", "0.533"),
     ],
 )
-def test_a_drop_of_a_share_is_told_in_points(limit: str, text: str) -> None:
-    assert quantity(0.533, "1", limit) == text
+def test_a_share_is_told_as_its_bound_says_and_of_earlier_reports_by_the_words_of_the_limit(
+    limit: str, text: str
+) -> None:
+    check: dict[str, Any] = {"limit": limit, "bound": {"value": 1.0, "unit": "1"}}
+    tell_shares([{"checks": [check]}])
+    assert quantity(0.533, "1", check["bound"]["share"]) == text
+    stated = {**check, "bound": {**check["bound"], "share": "points"}}
+    tell_shares(stated)
+    assert stated["bound"]["share"] == "points"

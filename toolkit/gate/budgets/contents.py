@@ -80,7 +80,11 @@ def check_sparsity(basis: Basis, budgets: Budgets, candidate: Candidate) -> Iter
     """Check that at least a share of the weights is zero, in the file itself."""
     if (limit := budgets.sparsity) is None:
         return
-    zeros, shown, bound = candidate.sparsity, f"at least {_percent(limit)}", Bound(limit, "1", True)
+    zeros, shown, bound = (
+        candidate.sparsity,
+        f"at least {_percent(limit)}",
+        Bound(limit, "1", True, "%"),
+    )
     if zeros is None or zeros.value is None:
         reason, fix = zeros.reason if zeros else NOT_KEPT, ANEW
         yield basis.place.unavailable("sparsity", candidate.id, reason, shown, bound, fix)
@@ -101,7 +105,7 @@ def check_npu_share(basis: Basis, budgets: Budgets, candidate: Candidate) -> Ite
     """
     if (limit := budgets.npu_share) is None:
         return
-    shown, bound = f"at least {_percent(limit)}", Bound(limit, "1", at_least=True)
+    shown, bound = f"at least {_percent(limit)}", Bound(limit, "1", True, "%")
     compiled = basis.place.compiled.get(candidate.id)
     share = compiled.npu_share if compiled else None
     if share is None or share.value is None:

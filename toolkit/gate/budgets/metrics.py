@@ -119,7 +119,7 @@ def _check_drop(
     blind = drop.high is None and (drop.value or 0.0) > absolute
     if status is Status.INCONCLUSIVE and not limit.stated and not blind:
         status = Status.PASSED
-    name, bound = f"{rules.metric} drop", Bound(absolute, drop.unit)
+    name, bound = f"{rules.metric} drop", Bound(absolute, drop.unit, share=rules.share)
     shown = in_words(limit, base, floor, rules)
     return place.result(name, candidate.id, status, message, shown, limit.stated, drop, bound, fix)
 
@@ -138,7 +138,7 @@ def _check_threshold(
     if value.value is None:
         message = f"unavailable, because {value.reason}"
     shown = f"{side} {show(threshold, rules)}"
-    bound = Bound(threshold, value.unit, at_least=rules.higher_is_better)
+    bound = Bound(threshold, value.unit, rules.higher_is_better, rules.share)
     below = decide(base, threshold, at_least=rules.higher_is_better) is not Status.PASSED
     fix = fixes.of_threshold(status, below)
     return place.result(rules.metric, candidate, status, message, shown, True, value, bound, fix)
@@ -159,7 +159,10 @@ def check_classes(basis: Basis, budgets: Budgets, candidate: Candidate) -> Itera
         yield basis.place.result(name, candidate.id, status, message, "must be there", fix=fix)
     if default is not None and not parts:
         reason, fix = "the metric has no figure by class", "choose one of classes: --metric"
-        shown, bound = f"at least {quantities.in_points(default, 6)}", Bound(default, "1", True)
+        shown, bound = (
+            f"at least {quantities.in_points(default, 6)}",
+            Bound(default, "1", True, "points"),
+        )
         yield basis.place.unavailable("classes", candidate.id, reason, shown, bound, fix)
     for part in parts:
         floor = floors.get(part.name, default)
@@ -180,7 +183,7 @@ def _check_class(
     basis: Basis, candidate: str, part: str, figure: str, measured: Measurement, floor: float
 ) -> CheckResult:
     name, shown = f"{figure} of {part}", f"at least {quantities.in_points(floor, 6)}"
-    bound, status = Bound(floor, "1", at_least=True), decide(measured, floor, at_least=True)
+    bound, status = Bound(floor, "1", True, "points"), decide(measured, floor, at_least=True)
     if measured.value is None:
         fix = "evaluate items of this class: --data FILE ([data] evaluate)"
         return basis.place.unavailable(name, candidate, measured.reason, shown, bound, fix)

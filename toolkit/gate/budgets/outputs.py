@@ -17,7 +17,7 @@ def check_flips(basis: Basis, budgets: Budgets, candidate: Candidate) -> Iterato
     """Check the share of items that the file puts into another class than the reference does."""
     if (limit := budgets.flips) is None:
         return
-    shown, bound = f"at most {100 * limit:g} %", Bound(limit, "1")
+    shown, bound = f"at most {100 * limit:g} %", Bound(limit, "1", share="%")
     changed = candidate.evaluation.flips
     if changed is None or changed.value is None or basis.rules.by_itself:
         reason = changed.reason if changed and changed.reason else NOTHING

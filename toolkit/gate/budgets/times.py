@@ -46,7 +46,7 @@ def check_ratio(basis: Basis, budgets: Budgets, candidate: Candidate) -> Iterato
             continue
         most = 1 + limit / 100 if name == "latency" else 1 - limit / 100
         against = "edgekit.lock" if goal.against == "lock" else "the reference"
-        shown, bound = words.format(limit, against), Bound(most, "1")
+        shown, bound = words.format(limit, against), Bound(most, "1", share="%")
         ratio = candidate.evaluation.latency_ratio
         if goal.against == "lock":
             reason = f"there is no edgekit.lock with {place.target or candidate.id}"

@@ -169,5 +169,5 @@ def _metric(book: _Book, name: str, before: LockedMetric, tolerances: Tolerances
     if status is Status.INCONCLUSIVE:
         fix = f"{outcome.settle(allowed)}; or allow a loss: max_drop in [lock]"
     message = f"{shown(now)}, drop {in_words(outcome.drop, now)}; {outcome.how}"
-    bound = Bound(allowed, now.measured.unit)
+    bound = Bound(allowed, now.measured.unit, share="points" if now.bounded else "")
     return book.result(name, status, message, limit, outcome.drop, bound, fix)

@@ -15,6 +15,7 @@ from edgekit.evaluation.mlperf_tiny import perform
 from edgekit.evaluation.profile import profile
 from edgekit.evaluation.protocol import TimingJob
 from edgekit.evaluation.sustained import sustain
+from edgekit.pipeline import stage_results
 from edgekit.pipeline.estimates import marked
 from edgekit.pipeline.float_file import main_file
 from edgekit.pipeline.measure import bench_summary, bench_tool, selftest
@@ -112,8 +113,9 @@ def _attempt(
     if options.calibrate and calibration.value is None:
         with run.stage("calibrate"):
             calibration = calibrate_noise(run, entries)
-    with run.stage("latency"):
+    with run.stage("latency") as stage:
         rows = _timed(run, entries, options)
+        stage.result = stage_results.times((row.id, row.latency) for row in rows)
     with run.stage("details"):
         rows = tuple(
             noted(marked(_detailed(run, entry, row, options)), entry.subject)

@@ -21,7 +21,7 @@ from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.estimates import as_estimates, no_budget
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.measure.answer_details import details_of
-from edgekit.pipeline.measure.evaluate import UNLABELLED, runs, scored, settings
+from edgekit.pipeline.measure.evaluate import UNLABELLED, runs, scored, scores, settings
 from edgekit.pipeline.measure.kernels import advise
 from edgekit.pipeline.measure.measure_options import MeasureOptions
 from edgekit.pipeline.measure.model_on_device import (
@@ -77,8 +77,9 @@ def compare(
         subject = next(model.subject for model in models if model.subject is not None)
         items = _items(run, subject.model, measure_options)
         check_limits(items.metric.name, items.metric.bounded, measure_options.max_drop, {})
-        with run.stage("evaluate"):
+        with run.stage("evaluate") as stage:
             models = _evaluated(run, models, items, subject.model, measure_options)
+            stage.result = scores(models, items)
         first, others = models[0], models[1:]
         rules = _with_floors(rules_of(run, items, measure_options.max_drop), first, items)
         with run.stage("compare"):
@@ -313,13 +314,13 @@ def _check_drop(
         shown,
         stated,
         drop,
-        Bound(limit, drop.unit),
+        Bound(limit, drop.unit, share=rules.share),
         fixes.unless_passed(status, fix),
     )
 
 
 def _check_share(name: str, model: str, measured: Measurement, budget: float) -> CheckResult:
-    shown, bound = f"at most {100 * budget:g} %", Bound(budget, "1")
+    shown, bound = f"at most {100 * budget:g} %", Bound(budget, "1", share="%")
     if measured.value is None or measured.low is None or measured.high is None:
         message = f"unavailable, because {measured.reason}"
         fix = "compare models with the same outputs, on the same items"
@@ -357,7 +358,7 @@ def _check_error(contrast: Contrast, budget: float) -> CheckResult:
 def _check_slowdown(
     contrast: Contrast, sides: tuple[ModelOnDevice, ModelOnDevice], budget: float
 ) -> CheckResult:
-    shown, bound = f"at most {100 * budget:g} % slower", Bound(1 + budget, "1")
+    shown, bound = f"at most {100 * budget:g} % slower", Bound(1 + budget, "1", share="%")
 
     def unavailable(reason: str) -> CheckResult:
         status, message = Status.UNAVAILABLE, f"unavailable, because {reason}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from edgekit.evaluation.worst import worst
 from edgekit.gate import fixes
 from edgekit.gate.statuses import EXIT_CODES
 from edgekit.gate.statuses import worst as worst_status
+from edgekit.pipeline import stage_results
 from edgekit.pipeline.clipping import advise_clipped
 from edgekit.pipeline.details.answers import called
 from edgekit.pipeline.items import Items
@@ -60,13 +61,14 @@ def evaluate(
             models = obtained(run, (source,), measure_options.devices, strict=False)
         first = next(model.subject for model in models if model.subject is not None)
         items = select_items(run, first.model, labelled=takes_labels(run), streaming=True)
-        with run.stage("evaluate"):
+        with run.stage("evaluate") as stage:
             strict = len(models) == 1
             models = tuple(
                 answered(run, model, items, first.model, measure_options, strict)
                 for model in models
             )
             models = tuple(scored(run, model, items, measure_options, strict) for model in models)
+            stage.result = scores(models, items)
         checks = (*(runs(model) for model in models), *_unscored(models, items))
         status = worst_status(check.status for check in checks)
         looked = next(((g, g.answers) for g in models if g.answers is not None), None)
@@ -82,6 +84,13 @@ def evaluate(
             verdict=Verdict(status, int(EXIT_CODES[status]), checks),
             drawn=details_of(run, "evaluate", first.model, models, items),
         )
+
+
+def scores(models: Iterable[ModelOnDevice], items: Items) -> str:
+    """Tell the metric of each model, in a few words."""
+    return stage_results.scores(
+        ((model.measured.id, model.measured.metric) for model in models), items
+    )
 
 
 def scored(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from edgekit.errors import EdgekitError
 from edgekit.evaluation.latency import TENSORFLOW, Timed, Timings, allowed, time_side_by_side
 from edgekit.gate import decide
+from edgekit.pipeline import stage_results
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.measure.measure_options import MeasureOptions
 from edgekit.pipeline.measure.model_on_device import Answered, ModelOnDevice, problem
@@ -39,9 +40,9 @@ def timed(
         limit = 1 + (budget or 0.0)
         return all(decide(r, limit, timings.noise) is not Status.INCONCLUSIVE for r in ratios)
 
-    with run.stage("latency"):
+    with run.stage("latency") as stage:
         try:
-            return time_side_by_side(
+            found = time_side_by_side(
                 sides,
                 inputs_of(items),
                 local=run.device,
@@ -50,6 +51,8 @@ def timed(
                 lasting=budget is None,
                 decided=decided if budget is not None else None,
             )
+            stage.result = stage_results.times((name, found.latency(name)) for name in found.names)
+            return found
         except EdgekitError as error:
             run.note(False)
             message = f"latency is unavailable, because {problem(error)}"

@@ -64,13 +64,13 @@ def _bar(check: CheckResult) -> BudgetBar:
     limit = reading = None
     ends = (0.0, 1.0)
     if bound is not None and measured is not None and measured.value is not None:
-        limit = Reading(bound.value, quantity(bound.value, bound.unit, check.limit))
+        limit = Reading(bound.value, quantity(bound.value, bound.unit, bound.share))
         reading = Reading(
             measured.value,
             figure(check),
             measured.low,
             measured.high,
-            bounds(measured, measured.unit, check.limit),
+            bounds(check),
             measured.how == "estimated",
         )
         ends = scale(limit.value, reading, bound.at_least)

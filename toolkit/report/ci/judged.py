@@ -157,11 +157,11 @@ def margin(check: CheckResult) -> str:
     part = abs(beyond / bound.value) if bound.value else math.inf
     possible = "up to " if check.status is Status.INCONCLUSIVE else ""
     side = sides[beyond < 0]
-    if bound.unit == "1" and "%" in check.limit:
+    if bound.unit == "1" and bound.share == "%":
         return f"{possible}{words.in_points(abs(beyond))} {side}"
     # Of a limit near zero a share says nothing.
     share = f" ({100 * part:.3g} %)" if part <= LARGEST_SHARE else ""
-    return f"{possible}{quantity(abs(beyond), bound.unit, check.limit)} {side}{share}"
+    return f"{possible}{quantity(abs(beyond), bound.unit, bound.share)} {side}{share}"
 
 
 def figure(check: CheckResult) -> str:
@@ -169,29 +169,33 @@ def figure(check: CheckResult) -> str:
     measured = check.measured
     if measured is None or measured.value is None:
         return ""
-    return quantity(measured.value, measured.unit, check.limit)
+    return quantity(measured.value, measured.unit, share_of(check))
 
 
-def bounds(measured: Measurement | None, unit: str, limit: str = "") -> str:
-    """Return the interval of a figure in its unit; empty where it has none."""
-    if measured is None or (measured.low is None and measured.high is None):
+def share_of(check: CheckResult) -> str:
+    """Return how a check's figure is told where it is a share: in points, per cent, or plainly."""
+    return check.bound.share if check.bound is not None else ""
+
+
+def bounds(check: CheckResult) -> str:
+    """Return the interval of what a check measured in its unit; empty where it has none."""
+    measured, share = check.measured, share_of(check)
+    if measured is None or measured.value is None or words.bounds_nothing(measured):
         return ""
-    low = "-∞" if measured.low is None else quantity(measured.low, unit, limit)
-    high = "∞" if measured.high is None else quantity(measured.high, unit, limit)
+    low = "-∞" if measured.low is None else quantity(measured.low, measured.unit, share)
+    high = "∞" if measured.high is None else quantity(measured.high, measured.unit, share)
     return f"{low} to {high}"
 
 
-def quantity(value: float, unit: str, limit: str = "") -> str:
-    """Write a number in its unit; a share as the words of its limit do, in points or per cent."""
+def quantity(value: float, unit: str, share: str = "") -> str:
+    """Write a number in its unit; one of unit 1 in points or per cent, where ``share`` says so."""
     if unit == "byte":
         return words.exact(value)
     if unit == "ns":
         return words.duration(Measurement(value, unit))
-    # Held against another run's share, what was measured is the drop from it.
-    drop = "point" in limit or (limit.startswith("not worse than") and "%" in limit)
-    if unit == "1" and drop:
+    if unit == "1" and share == "points":
         return words.in_points(value)
-    if unit == "1" and "%" in limit:
+    if unit == "1" and share == "%":
         return f"{100 * value:.3g} %"
     shown = words.number(value, 4)
     return shown if unit in PLAIN_UNITS else f"{shown} {unit}"

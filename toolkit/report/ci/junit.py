@@ -121,7 +121,7 @@ def _figures(check: CheckResult) -> list[str]:
         return []
     unit = check.measured.unit
     lines = [f"figure: {figure(check)} ({check.measured.value!r} {unit})"]
-    if interval := bounds(check.measured, unit, check.limit):
+    if interval := bounds(check):
         lines.append(f"95 % interval: {interval}")
     if check.bound is not None:
         side = "at least" if check.bound.at_least else "at most"

@@ -156,9 +156,7 @@ def _against_reference(
 
 def _other_budgets(checks: Iterable[CheckResult]) -> Iterator[Change]:
     for check in checks:
-        unit = check.measured.unit if check.measured else ""
-        interval = bounds(check.measured, unit, check.limit)
-        yield Change(check.name, "", figure(check) or words.NONE, "", interval, check)
+        yield Change(check.name, "", figure(check) or words.NONE, "", bounds(check), check)
 
 
 def _size(before: int, now: int, check: CheckResult | None) -> Change:

@@ -43,13 +43,12 @@ class BudgetRow:
 
 def budget_row(check: CheckResult, at: str) -> BudgetRow:
     """Return a check with its figure in words, and as a bar where it is a number with a limit."""
-    unit = check.measured.unit if check.measured else ""
     return BudgetRow(
         check.name,
         badge(check.status),
         check.limit,
         figure(check),
-        bounds(check.measured, unit, check.limit),
+        bounds(check),
         margin(check),
         outcome(check),
         check.fix,
