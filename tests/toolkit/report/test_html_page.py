@@ -62,6 +62,13 @@ def test_every_figure_is_the_one_of_the_report(page: ReadPage, document: dict[st
         assert text.removeprefix("~") == FORMS[form](value), at
 
 
+def test_every_chart_says_where_its_figures_are_without_scripts() -> None:
+    full = run_page(read(SAMPLE), detailing.details())
+    charts = re.findall(r'data-chart="[^"]+"></div>\s*(<noscript>.*?</noscript>)?', full)
+    assert len(charts) > 4
+    assert all("The tables of this page have the figures" in said for said in charts)
+
+
 def test_every_check_budget_and_waiver_is_the_one_of_the_report(
     page: ReadPage, document: dict[str, Any]
 ) -> None:
