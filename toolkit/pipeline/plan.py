@@ -310,6 +310,8 @@ def _check_data(project: Project, options: Options, precisions: tuple[str, ...])
 
 
 def _check_files(project: Project, named: Sequence[str | None]) -> None:
+    beside = project.data.validation
+    named = (*named, beside if isinstance(beside, str) else None)
     for file in named:
         if file is not None and not is_reference(file):
             check_data_file(project.root / file)
