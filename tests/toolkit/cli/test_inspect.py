@@ -44,7 +44,7 @@ def test_inspect_tells_what_a_user_asks(model: Path) -> None:
         "at least 7 B at once at FULLY_CONNECTED (h)",
         "minimum runtime  TFLite 1.14.0",
         "file claims    1.14.0",
-        "int8: 2 operators, 100.0% of the MACs",
+        "int8: 2 operators, 100.0 % of the MACs",
         "pip tflite-runtime 2.14.0",
         "fits: android-arm, ",
     ):

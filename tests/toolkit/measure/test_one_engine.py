@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -81,12 +82,11 @@ class Recorded:
 def run_of(device: Recorded) -> Any:
     """As much of a run as timing needs."""
 
-    class Stage:
-        def __enter__(self) -> None: ...
-        def __exit__(self, *_: object) -> None: ...
-
     return SimpleNamespace(
-        device=device, progress=SimpleNamespace(update=nothing), stage=lambda _: Stage(), early=None
+        device=device,
+        progress=SimpleNamespace(update=nothing),
+        stage=lambda _: nullcontext(SimpleNamespace(result="")),
+        early=None,
     )
 
 
