@@ -11,11 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from edgekit import api
+from edgekit import api, report
 from edgekit.errors import ProjectError
-from edgekit.report import document
+from edgekit.report import document, words
 
 FIRST = Path(__file__).with_name("samples") / "report_version_1.json"
+FAILING = FIRST.with_name("report_failing.json")
 SCHEMA = json.loads(document.SCHEMA.read_text())
 
 
@@ -134,3 +135,22 @@ def test_report_says_which_runtime_each_candidate_needs(digits_report: Any) -> N
         assert tuple(int(part) for part in need["value"].split(".")) <= (2, 14, 0)
         assert (need["how"], need["reason"]) == ("estimated", "")
     assert "CONV_2D version 5" in needs["dynamic"]["forced_by"]
+
+
+def test_what_is_red_is_told_with_what_to_do_once_and_quietly_without() -> None:
+    found = document.read(FAILING)
+    lines = [line for line, _ in report.result_lines(found)]
+    red = "  FAILED: raspberry-pi-4 int8 size (at most 20,000 bytes): the file has 27,736 bytes"
+    fix = lines[lines.index(red) + 1]
+    assert fix.startswith("    make it smaller: `edgekit compress`")
+    assert lines.count(fix) == 1
+    quiet = [line for line, _ in report.result_lines(found, quiet=True)]
+    assert red in quiet
+    assert fix not in quiet
+
+
+def test_a_target_that_ships_nothing_says_which_candidate_its_runtimes_took() -> None:
+    found = document.read(FAILING)
+    told = {target.id: words.ships(target) for target in found.targets}
+    assert told["raspberry-pi-4"].startswith("ships nothing; int8: runs on litert 2.3.0; ")
+    assert told["cortex-m55-ethos-u55-128"].startswith("ships int8; ")
