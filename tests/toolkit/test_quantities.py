@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgekit import quantities
+from edgekit.project import parse_size
 from edgekit.types import Measurement
-from edgekit.types.sizes import parse_size
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_one_point_is_no_plural(drop: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"), [("40 kb", "'40 kB'"), ("40KIB", "'40KiB'"), ("1.5 mb", "'1.5 MB'")]
+    ("text", "meant"), [("40 kb", "'40 kB'"), ("40KIB", "'40 KiB'"), ("1.5 mb", "'1.5 MB'")]
 )
 def test_a_unit_in_the_wrong_case_is_told_with_the_right_one(text: str, meant: str) -> None:
     with pytest.raises(ValueError, match=f"did you mean {meant}"):

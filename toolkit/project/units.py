@@ -29,7 +29,10 @@ def parse_unit(text: Any, units: dict[str, int], noun: str) -> float:
     )
     if not match or match[2] not in units:
         known = ", ".join(units)
-        raise ValueError(f"{text!r} is not a {noun}: write a number and one of {known}")
+        # The case of a unit is easily mistaken.
+        near = [unit for unit in units if match and unit.lower() == match[2].lower()]
+        meant = f"; did you mean '{match[1]} {near[0]}'?" if match and near else ""
+        raise ValueError(f"{text!r} is not a {noun}: write a number and one of {known}{meant}")
     return float(match[1]) * units[match[2]]
 
 

@@ -16,15 +16,5 @@ def parse_size(text: str) -> int:
     """
     match = PATTERN.fullmatch(text.strip())
     if match is None:
-        units = ", ".join(SIZES)
-        raise ValueError(f"{text!r} is not a size: write a number and one of {units}{_meant(text)}")
+        raise ValueError(f"{text!r} is not a size: write a number and one of {', '.join(SIZES)}")
     return round(float(match[1]) * SIZES[match[2]])
-
-
-def _meant(text: str) -> str:
-    """Return a question to append where only the case of the unit is another."""
-    for unit in SIZES:
-        number = text.strip()[: -len(unit)]
-        if text.strip().lower().endswith(unit.lower()) and PATTERN.fullmatch(number + unit):
-            return f"; did you mean '{number}{unit}'?"
-    return ""
