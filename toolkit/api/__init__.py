@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from edgekit.api.runs import BenchReport as BenchReport
     from edgekit.api.runs import BundleOptions as BundleOptions
     from edgekit.api.runs import Compared as Compared
+    from edgekit.api.runs import DescribedData as DescribedData
+    from edgekit.api.runs import DescribeOptions as DescribeOptions
     from edgekit.api.runs import Evaluated as Evaluated
     from edgekit.api.runs import Linted as Linted
     from edgekit.api.runs import MadeBundle as MadeBundle
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from edgekit.api.runs import compare as compare
     from edgekit.api.runs import compress as compress
     from edgekit.api.runs import convert as convert
+    from edgekit.api.runs import describe_data as describe_data
     from edgekit.api.runs import evaluate as evaluate
     from edgekit.api.runs import export as export
     from edgekit.api.runs import init as init

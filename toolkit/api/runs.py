@@ -14,6 +14,8 @@ from edgekit.errors import ProjectError
 from edgekit.evaluation.metrics import METRICS
 from edgekit.pipeline import ModelFiles, Options, bundling, measure
 from edgekit.pipeline.bundling import BundleOptions, MadeBundle, MadeBundles, UnmadeBundle
+from edgekit.pipeline.describe_data import DescribedData, DescribeOptions
+from edgekit.pipeline.describe_data import describe_data as describe
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import BenchJob, BenchOptions, MeasureOptions
 from edgekit.pipeline.survey import survey
@@ -21,6 +23,7 @@ from edgekit.pipeline.written_project import written
 from edgekit.process import Limits
 from edgekit.project import FILE, DataTable, Project
 from edgekit.project.book import device_book
+from edgekit.project.train import TrainTable
 from edgekit.report import bench as bench_report
 from edgekit.report import details, read, write
 from edgekit.report.html.files import write_beside
@@ -45,6 +48,8 @@ __all__ = [
     "BenchReport",
     "BundleOptions",
     "Compared",
+    "DescribeOptions",
+    "DescribedData",
     "Evaluated",
     "Linted",
     "MadeBundle",
@@ -60,6 +65,7 @@ __all__ = [
     "compare",
     "compress",
     "convert",
+    "describe_data",
     "evaluate",
     "export",
     "init",
@@ -128,6 +134,21 @@ def lint_data(
 
         return lint_files(project, options, progress)
     return pipeline.lint_data(project, options, progress)
+
+
+def describe_data(
+    table: DataTable,
+    train_table: TrainTable | None = None,
+    options: DescribeOptions | None = None,
+    progress: Progress | None = None,
+) -> DescribedData:
+    """Return what the training data of a table holds, and where its pipeline waits.
+
+    Raises :class:`EdgekitError`.
+    """
+    return describe(
+        table, train_table or TrainTable(), options or DescribeOptions(), progress or Silent()
+    )
 
 
 def evaluate(

@@ -13,6 +13,7 @@ from edgekit.data.division import common, divide
 from edgekit.errors import DataError
 from edgekit.pipeline.datasets import open_data
 from edgekit.pipeline.run import Run
+from edgekit.project.train import TrainTable
 from edgekit.training.augment import Augmentation
 from edgekit.training.feed import Aside, Weights
 from edgekit.types import Advice, Json
@@ -104,7 +105,12 @@ def _named(dataset: data.Dataset, named: Mapping[str, float], count: int) -> tup
 
 def augmentation(run: Run) -> Augmentation | None:
     """Return what changes the items at random, where the project says so."""
-    said, root = run.project.train.augment, run.project.root
+    return augmentation_of(run.project.train, run.project.root)
+
+
+def augmentation_of(table: TrainTable, root: Path) -> Augmentation | None:
+    """Return what changes the items at random, where a table says so; its files are below root."""
+    said = table.augment
     if said is None:
         return None
     if isinstance(said, str):

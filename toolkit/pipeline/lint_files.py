@@ -69,7 +69,7 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]
             label=table.label_column,
             class_names=names,
         )
-        specs = specs or _specs(dataset)
+        specs = specs or guessed_inputs(dataset)
         index = np.arange(dataset.count)
         if use == "representative":
             classes: Any = np.load(dataset.labels) if dataset.labels else None
@@ -83,7 +83,7 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]
     return tuple(subsets)
 
 
-def _specs(dataset: data.Dataset) -> tuple[TensorSpec, ...]:
+def guessed_inputs(dataset: data.Dataset) -> tuple[TensorSpec, ...]:
     """Guess inputs that fit these arrays: wide integers are indices, all else is fed as floats."""
     specs = []
     for name in sorted(dataset.arrays):

@@ -173,7 +173,8 @@ class Run:
         model, named = self.plan.model, self.project.data
         representative = named.representative.from_ if named.representative else None
         opened = [model.path, model.weights, model.root] if model else []
-        sources = (named.train, named.evaluate, representative)
+        validation = named.validation if isinstance(named.validation, str) else None
+        sources = (named.train, named.evaluate, representative, validation)
         files = [self.project.root / one for one in sources if one and not is_reference(one)]
         read = [path for path in (*opened, *files) if path is not None]
         written = [self.store.temporary, self.store.unfinished, self.folder, self.requests]

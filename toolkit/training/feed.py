@@ -75,7 +75,7 @@ class Column:
         return np.asarray(self.prepare(np.ascontiguousarray(self.rows[:1], _native(self.rows))))
 
     def reader(self) -> Callable[[Any], Any]:
-        """Return a function that gathers rows by their numbers ``[n]``, as the model takes them.
+        """Return a function that gathers raw rows by their numbers ``[n]``.
 
         A file is mapped, and not read as a whole.
         """
@@ -84,17 +84,17 @@ class Column:
         rows, dtype = self.rows, _native(self.rows)
         if not isinstance(rows, np.memmap):
             held = tf.constant(rows)
-            return lambda index: self.prepare(tf.gather(held, index))
+            return lambda index: tf.gather(held, index)
         if rows.flags.c_contiguous and rows.dtype == dtype and rows.ctypes.data % ALIGNED == 0:
             mapped = tf.experimental.dlpack.from_dlpack(_unguarded(rows).__dlpack__())
-            return lambda index: self.prepare(tf.gather(mapped, index))
+            return lambda index: tf.gather(mapped, index)
 
         def gather(index: Any) -> Any:
             gathered = tf.numpy_function(
                 lambda at: np.ascontiguousarray(rows[at], dtype), [index], dtype, stateful=False
             )
             gathered.set_shape((None, *rows.shape[1:]))
-            return self.prepare(gathered)
+            return gathered
 
         return gather
 
@@ -177,6 +177,13 @@ class Feed:
         """
         import tensorflow as tf
 
+        steps = tf.data.Dataset.range(step, epochs * self.steps_per_epoch)
+        return self._read(steps, self.order(), self.columns, self.changes)
+
+    def order(self) -> Callable[[Any], Any]:
+        """Return a function from the number of a step to those of its items."""
+        import tensorflow as tf
+
         items = tf.constant(self.items)
 
         def chosen(number: Any) -> Any:
@@ -186,10 +193,9 @@ class Feed:
             seed = tf.cast(tf.stack([self.seed % (1 << 31), epoch]), tf.int32)
             most = tf.constant(self.count - 1, tf.int64)
             shuffled = tf.random.experimental.index_shuffle(places, seed=seed, max_index=most)
-            return number, tf.gather(items, shuffled)
+            return tf.gather(items, shuffled)
 
-        steps = tf.data.Dataset.range(step, epochs * self.steps_per_epoch)
-        return self._read(steps.map(chosen), self.columns, self.changes)
+        return chosen
 
     def validation(self) -> Any | None:
         """Return a ``tf.data.Dataset`` of the items held out, in their order; None without any."""
@@ -197,8 +203,14 @@ class Feed:
 
         if not len(self.held_out):
             return None
-        chosen = tf.data.Dataset.from_tensor_slices(self.held_out).batch(self.batch_size)
-        return self._read(chosen.enumerate(), self.held_out_columns, {})
+        items, count = tf.constant(self.held_out), len(self.held_out)
+
+        def chosen(number: Any) -> Any:
+            start = number * self.batch_size
+            return items[start : tf.minimum(start + self.batch_size, count)]
+
+        steps = tf.data.Dataset.range(-(-count // self.batch_size))
+        return self._read(steps, chosen, self.held_out_columns, {})
 
     def rows(self, index: Index) -> tuple[Any, Any]:
         """Read items to train on by their numbers, as arrays in the structure of a batch."""
@@ -212,15 +224,25 @@ class Feed:
         y = {name: one.prepare(one.rows[self.held_out]) for name, one in targets}
         return self.pack_targets(y)
 
-    def _read(self, chosen: Any, of: Columns, changed: Mapping[str, Change]) -> Any:
-        """Read the rows that a dataset of steps and item numbers names, ahead of the training."""
+    def _read(
+        self,
+        steps: Any,
+        chosen: Callable[[Any], Any],
+        of: Columns,
+        changed: Mapping[str, Change],
+    ) -> Any:
+        """Read the rows whose numbers are ``chosen`` at each step, ahead of the training."""
         import tensorflow as tf
 
         columns = (*of.inputs.values(), *of.targets.values(), *of.weights)
         readers = [column.reader() for column in columns]
 
-        def read(step: Any, index: Any) -> Any:
-            tensors = [reader(index) for reader in readers]
+        def read(step: Any) -> Any:
+            index = chosen(step)
+            tensors = [
+                column.prepare(reader(index))
+                for column, reader in zip(columns, readers, strict=True)
+            ]
             x = dict(zip(of.inputs, tensors, strict=False))
             x |= {name: change(x[name], step) for name, change in changed.items()}
             y = dict(zip(of.targets, tensors[len(x) :], strict=False))
@@ -232,7 +254,7 @@ class Feed:
         options = tf.data.Options()
         # They would copy the files that are mapped into memory, and there is nothing to gain.
         options.experimental_optimization.apply_default_optimizations = False
-        parallel = chosen.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        parallel = steps.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         return parallel.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
@@ -270,8 +292,11 @@ def _input(rows: Array, spec: TensorSpec, preprocess: Preprocess) -> Column:
     scale, offset = factors(rows.shape, preprocess)
 
     def prepare(raw: Any) -> Any:
-        items = raw if preprocess.identity else tf.cast(raw, tf.float32) * scale + offset
-        return tf.reshape(tf.cast(items, spec.dtype), (-1, *shape))
+        items = raw if preprocess.identity else tf.cast(raw, tf.float32) * scale
+        # Small batches take as long as they have operators.
+        items = items + offset if offset.any() else items
+        items = tf.reshape(items, (-1, *shape)) if shape != rows.shape[1:] else items
+        return tf.cast(items, spec.dtype)
 
     return Column(rows, prepare)
 
