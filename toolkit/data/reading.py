@@ -21,8 +21,8 @@ class Reading:
     ``inputs`` are the model's where it is known: pictures take their size from it, columns their
     names. ``columns`` are wanted beside the inputs, ``label`` names the labels where they are not
     called ``y`` or ``label``, ``class_names`` are in the order of the model's outputs, ``texts``
-    says that labels are texts, digits too. ``source`` is what the user called the data, ``path``
-    where it is.
+    says that labels are texts, digits too, ``seconds`` how long sounds are. ``source`` is what the
+    user called the data, ``path`` where it is.
     """
 
     source: str
@@ -35,6 +35,7 @@ class Reading:
     label: str | None = None
     class_names: tuple[str, ...] = ()
     texts: bool = False
+    seconds: float | None = None
 
     @property
     def path(self) -> Path:

@@ -32,6 +32,7 @@ def open_source(
     label: str | None = None,
     class_names: tuple[str, ...] = (),
     texts: bool = False,
+    seconds: float | None = None,
 ) -> tuple[Dataset, bool]:
     """Return the items of a source, below ``root``, as ``.npy`` files; whether the store had them.
 
@@ -39,7 +40,7 @@ def open_source(
     spec are not applied: that is the runner's. Raises :class:`DataError`.
     """
     reading = Reading(
-        source, root, store, worker, preprocess, inputs, columns, label, class_names, texts
+        source, root, store, worker, preprocess, inputs, columns, label, class_names, texts, seconds
     )
     if is_reference(source):
         dataset, cached = function.read(reading)
@@ -83,7 +84,7 @@ def _format(path: Path) -> Format:
             return kind
     hint = f"give {', '.join(kind.title for kind in FORMATS)}, or a function: data.py:test"
     if path.is_dir():
-        message = f"{path} is a folder that holds neither .npy files nor pictures"
+        message = f"{path} is a folder without .npy files, pictures and .wav files"
         raise DataError("EK-DATA-002", message, hint)
     check_file(path, "data file")
     raise DataError("EK-DATA-002", f"{path} is not a data file that edgekit reads", hint)

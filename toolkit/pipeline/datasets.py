@@ -60,6 +60,7 @@ def open_data(
         label=table.label_column,
         class_names=class_names(run),
         texts=texts.is_text_task(run),
+        seconds=table.seconds,
     )
     run.note(cached)
     dataset = _with_own_inputs(dataset, inputs)

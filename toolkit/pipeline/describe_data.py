@@ -78,6 +78,7 @@ def describe_data(
             columns=tuple(name for name in (table.group, train.sample_weights) if name),
             label=table.label_column,
             class_names=data.read_labels(table.labels, options.root),
+            seconds=table.seconds,
         )
         description = describe(dataset)
         if options.sheet is not None:

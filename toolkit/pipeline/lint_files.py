@@ -68,6 +68,7 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]
             inputs=specs,
             label=table.label_column,
             class_names=names,
+            seconds=table.seconds,
         )
         specs = specs or guessed_inputs(dataset)
         index = np.arange(dataset.count)

@@ -96,6 +96,8 @@ class DataTable(Table):
 
     ``label_column = "quality"``
     """
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    """Length of the sounds of a folder of .wav. Default: the most common. ``seconds = 1.0``"""
     annotations: str | None = None
     """Boxes of the pictures: COCO JSON, or a folder of VOC or YOLO files; for texts a folder of
     .txt files.

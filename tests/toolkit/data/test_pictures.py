@@ -256,7 +256,7 @@ def test_sixteen_bit_picture_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "code", "words"),
     [
-        (lambda folder: folder.mkdir(), "EK-DATA-002", "neither .npy files nor pictures"),
+        (lambda folder: folder.mkdir(), "EK-DATA-002", "without .npy files, pictures and"),
         (
             lambda folder: (picture(folder / "a.png", 2, 2), picture(folder / "b" / "c.png", 2, 2)),
             "EK-DATA-002",

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.data.dataset import Dataset
-from edgekit.data.formats import array_folder, image_folder, npy, npz, picture, records, table
+from edgekit.data.formats import (
+    array_folder,
+    audio_folder,
+    image_folder,
+    npy,
+    npz,
+    picture,
+    records,
+    table,
+)
 from edgekit.data.reading import Reading
 
 
@@ -30,6 +39,9 @@ FORMATS = (
     Format("a folder of .npy files", array_folder.matches, array_folder.check, array_folder.read),
     Format(
         "a folder of pictures by class", image_folder.matches, image_folder.check, image_folder.read
+    ),
+    Format(
+        "a folder of .wav by class", audio_folder.matches, audio_folder.check, audio_folder.read
     ),
     Format("a picture", picture.matches, picture.check, picture.read),
     Format("a .tfrecord, or its shards", records.matches, records.check, records.read),

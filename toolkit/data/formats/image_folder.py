@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,12 @@ MOST_FOLDERS = 64
 
 
 def matches(path: Path) -> bool:
-    return path.is_dir() and next(_names(path), None) is not None
+    return path.is_dir() and next(names_below(path), None) is not None
 
 
 def check(path: Path) -> None:
     """Refuse pictures both beside the class folders and in them, and ones that are not there."""
-    for names in _by_class(path, _names(path)).values():
+    for names in classed(path, names_below(path)).values():
         for name in names[:1]:
             check_file(path / name, "picture")
 
@@ -38,7 +38,7 @@ def class_folders(path: Path) -> tuple[str, ...]:
     """Return the names of the class folders, sorted; empty where the pictures have no classes."""
     if not matches(path):
         return ()
-    return tuple(name for name in _by_class(path, _names(path)) if name)
+    return tuple(name for name in classed(path, names_below(path)) if name)
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
@@ -50,8 +50,8 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     beside as ``file``. Raises :class:`DataError` that names a picture which cannot be read, or is
     of another size than the first where no size is known.
     """
-    files = list(_names(reading.path))
-    by_class = _by_class(reading.path, files)
+    files = list(names_below(reading.path))
+    by_class = classed(reading.path, files)
     names = () if "" in by_class else class_order(reading.source, by_class, reading.class_names)
     spec = images.resolved(reading.preprocess, reading.inputs)
     defaulted = reading.preprocess.resize is None and spec.resize is not None
@@ -159,9 +159,9 @@ def _sizes(
     return DataError("EK-DATA-019", message, hint)
 
 
-def _by_class(path: Path, files: Iterable[str]) -> Mapping[str, list[str]]:
-    """Return pictures by class folder, in sorted order; under no name where there are no such
-    folders.
+def classed(path: Path, files: Iterable[str], kind: str = "pictures") -> Mapping[str, list[str]]:
+    """Return files of a kind by class folder, in sorted order; under no name where there are no
+    such folders. Raises :class:`DataError` where some are in folders, and some beside them.
     """
     folders = [entry.name for entry in os.scandir(path) if entry.is_dir() and _shown(entry.name)]
     pictures: dict[str, list[str]] = {name: [] for name in sorted(folders)}
@@ -171,8 +171,8 @@ def _by_class(path: Path, files: Iterable[str]) -> Mapping[str, list[str]]:
     if "" in pictures and len(pictures) > 1:
         if not any(pictures[name] for name in folders):
             return {"": pictures[""]}
-        message = f"{path} holds pictures, and folders of pictures"
-        hint = "one folder per class, or all pictures in one folder and no classes"
+        message = f"{path} holds {kind}, and folders of {kind}"
+        hint = f"one folder per class, or all {kind} in one folder and no classes"
         raise DataError("EK-DATA-002", message, hint)
     return pictures
 
@@ -185,8 +185,10 @@ def _folders(path: Path, files: Iterable[str]) -> tuple[Path, ...]:
     return (path.absolute(), *parents)
 
 
-def _names(path: Path) -> Iterator[str]:
-    """Yield the pictures below a folder by their path there, sorted, without hidden ones."""
+def names_below(path: Path, wanted: Callable[[str], bool] = images.is_image) -> Iterator[str]:
+    """Yield the pictures below a folder by their path there, sorted, without hidden ones, or the
+    files of other names that are wanted.
+    """
     seen: set[str] = set()
     for folder, folders, files in os.walk(path, followlinks=True):
         # A link may lead back up.
@@ -197,7 +199,7 @@ def _names(path: Path) -> Iterator[str]:
         seen.add(real)
         base = os.path.relpath(folder, path).replace(os.sep, "/")
         for file in sorted(filter(_shown, files)):
-            if images.is_image(file):
+            if wanted(file):
                 yield file if base == "." else f"{base}/{file}"
 
 
