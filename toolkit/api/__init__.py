@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from edgekit.api.runs import ModelFiles as ModelFiles
     from edgekit.api.runs import Options as Options
     from edgekit.api.runs import Report as Report
+    from edgekit.api.runs import SplitOptions as SplitOptions
     from edgekit.api.runs import UnmadeBundle as UnmadeBundle
     from edgekit.api.runs import apply_delta as apply_delta
     from edgekit.api.runs import bench as bench
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from edgekit.api.runs import init_from as init_from
     from edgekit.api.runs import lint_data as lint_data
     from edgekit.api.runs import metric_names as metric_names
+    from edgekit.api.runs import split_data as split_data
     from edgekit.api.runs import train as train
     from edgekit.api.runs import verify as verify
     from edgekit.api.verdict import FinishedRun as FinishedRun

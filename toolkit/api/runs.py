@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from edgekit.pipeline.describe_data import DescribedData, DescribeOptions
 from edgekit.pipeline.describe_data import describe_data as describe
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import BenchJob, BenchOptions, MeasureOptions
+from edgekit.pipeline.split_data import SplitOptions
+from edgekit.pipeline.split_data import split_data as split
 from edgekit.pipeline.survey import survey
 from edgekit.pipeline.written_project import written
 from edgekit.process import Limits
@@ -58,6 +60,7 @@ __all__ = [
     "ModelFiles",
     "Options",
     "Report",
+    "SplitOptions",
     "UnmadeBundle",
     "apply_delta",
     "bench",
@@ -71,6 +74,7 @@ __all__ = [
     "init",
     "init_from",
     "lint_data",
+    "split_data",
     "train",
     "verify",
 ]
@@ -149,6 +153,19 @@ def describe_data(
     return describe(
         table, train_table or TrainTable(), options or DescribeOptions(), progress or Silent()
     )
+
+
+def split_data(
+    table: DataTable,
+    train_table: TrainTable,
+    options: SplitOptions,
+    progress: Progress | None = None,
+) -> Mapping[str, int]:
+    """Write parts of the training data that share no item; how many items each has, by name.
+
+    Raises :class:`EdgekitError`.
+    """
+    return split(table, train_table, options, progress or Silent())
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""``edgekit data``: what data holds, and where reading it waits."""
+"""``edgekit data``: what data holds, where reading it waits, and parts of it without leak."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from edgekit.cli import completers
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.help import documented, section
 from edgekit.cli.options import (
+    FOLDER,
     OUTPUT,
     common,
     flag,
+    force_option,
     option,
     preparation_options,
     project_option,
@@ -24,55 +26,93 @@ from edgekit.cli.project import data_of, project_of
 
 # So many classes are listed; --json has them all.
 LISTED = 20
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @documented(
     "data",
     ("a folder of pictures, with a sheet of them", "edgekit data describe photos --sheet s.png"),
     ("the training data of this folder's project", "edgekit data describe"),
+    (
+        "a tenth to validate on and a fifth to test on, all scans of a patient in one part",
+        "edgekit data split scans.csv --validation 0.1 --test 0.2 --group patient --into parts",
+    ),
 )
-@click.argument("action", type=click.Choice(["describe"]))
+@click.argument("action", type=click.Choice(["describe", "split"]))
 @click.argument("source", required=False, shell_complete=completers.data)
 @section(
     "Data",
     option("--label-column NAME", "Column with the labels of a CSV or TFRecord."),
     flag("--no-timing", "Do not time the pipeline: TensorFlow is not started."),
 )
+@section(
+    "Split",
+    option("--validation SHARE", "Share of the items to validate on.", type=SHARE),
+    option("--test SHARE", "Share of the items to test on.", type=SHARE),
+    option("--group COLUMN", "Items of one group are in one part.", "data_group"),
+    option("--seed N", "Another seed is another division. Default: 0.", type=int, default=0),
+)
 @preparation_options
 @section(
     OUTPUT,
     option("--sheet FILE.png", "Draw pictures of every class.", type=OutputFile()),
+    option("--into FOLDER", "Folder for the parts: train, validation, test.", type=FOLDER),
+    force_option,
 )
 @project_option
 @common
-def command(source: str | None, **options: Any) -> int:
-    """Describe data: shapes, classes, ranges, and where its pipeline waits.
+def command(action: str, source: str | None, **options: Any) -> int:
+    """Describe data, or split it: shapes, classes, ranges, and where its pipeline waits.
 
     \b
     describe [SOURCE]   what SOURCE holds: a file, a folder, data.py:train
+    split [SOURCE]      parts that share no item, as folders of .npy files
 
     Without SOURCE the training data of the project. Of a project's file [data] says how items are
     read, and [train] in which batches and with which augmentation they are timed.
     """
-    from edgekit import api
     from edgekit.project import FILE
     from edgekit.project.train import TrainTable
 
-    file = options["project_file"]
     named = {**options, "model": None, "train_data": source}
-    described = api.DescribeOptions(timed=not options["no_timing"], sheet=options["sheet"])
-    if file is not None or Path(FILE).is_file():
+    if options["project_file"] is not None or Path(FILE).is_file():
         project = project_of(named)
-        table, train = project.data, project.train
-        described = api.DescribeOptions(project.root, described.timed, described.sheet)
+        tables, root = (project.data, project.train), project.root
     else:
-        table, train = data_of(named), TrainTable()
+        tables, root = (data_of(named), TrainTable()), Path.cwd()
+    return (_split if action == "split" else _describe)(tables, root, options)
+
+
+def _describe(tables: tuple[Any, Any], root: Path, options: dict[str, Any]) -> int:
+    from edgekit import api
+
+    chosen = api.DescribeOptions(root, not options["no_timing"], options["sheet"])
     with progress(options["quiet"]) as display:
-        done = api.describe_data(table, train, described, display)
+        done = api.describe_data(*tables, chosen, display)
     if options["as_json"]:
         print_json(done.to_json())
-        return 0
-    print_lines(console(False), [(line, None) for line in _lines(done)])
+    else:
+        print_lines(console(False), [(line, None) for line in _lines(done)])
+    return 0
+
+
+def _split(tables: tuple[Any, Any], root: Path, options: dict[str, Any]) -> int:
+    from edgekit import api
+
+    shares = {name: options[name] for name in ("validation", "test") if options[name]}
+    into = options["into"]
+    if not shares or into is None or sum(shares.values()) >= 1:
+        raise click.UsageError(
+            "say how much to set aside, less than all, and where to: --validation 0.1 --into parts"
+        )
+    chosen = api.SplitOptions(shares, into, root, options["seed"], options["force"])
+    with progress(options["quiet"]) as display:
+        parts = api.split_data(*tables, chosen, display)
+    if options["as_json"]:
+        print_json({"schema_version": 1, "into": str(into), "parts": dict(parts)})
+    elif not options["quiet"]:
+        lines = [f"{into / name}: {count:,} items" for name, count in parts.items()]
+        print_lines(console(False), [(line, None) for line in lines])
     return 0
 
 

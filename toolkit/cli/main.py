@@ -37,7 +37,7 @@ GROUPS = {
         "bench": "measure latency by phase, memory and conditions on a device",
     },
     "Look closer": {
-        "data": "describe data: shapes, classes, ranges, a contact sheet, where its pipeline waits",
+        "data": "describe data, its pictures and where its pipeline waits; split it without leak",
         "lint-data": "find what is wrong with the data, before it costs accuracy",
         "inspect": "explain a .tflite file: operators, precision, weights, memory, where it runs",
         "diff": "list what changed from one .tflite file to another",

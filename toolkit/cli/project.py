@@ -179,6 +179,7 @@ KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "train_data": ("data.train", resolve_source),
     "representative": ("data.representative", lambda source: {"from": resolve_source(source)}),
     "label_column": ("data.label_column", _as_is),
+    "data_group": ("data.group", _as_is),
     "class_names": ("data.labels", _class_names),
     "annotations": ("data.annotations", resolve_path),
     "rescale": ("data.preprocess.scale", _as_is),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,28 +59,7 @@ def describe_data(
 
     Raises :class:`EdgekitError`, of which :class:`DataError` where it cannot be read.
     """
-    source = table.train or table.evaluate
-    if source is None:
-        hint = "edgekit data describe SOURCE, or write [data] train"
-        raise DataError("EK-DATA-013", "there is no data to describe", hint)
-    output = Path.cwd()
-    progress.stage("describe")
-    with (
-        writing(output),
-        scratch.held(prefix="edgekit-describe-") as folder,
-        Worker(folder / "log.txt", progress) as worker,
-    ):
-        dataset, _ = data.open_source(
-            source,
-            options.root,
-            Store(output / ".edgekit" / "store"),
-            worker,
-            table.preprocess.spec(),
-            columns=tuple(name for name in (table.group, train.sample_weights) if name),
-            label=table.label_column,
-            class_names=data.read_labels(table.labels, options.root),
-            seconds=table.seconds,
-        )
+    with opened(table, train, options.root, progress, "describe") as (dataset, worker):
         description = describe(dataset)
         if options.sheet is not None:
             write_sheet(dataset, options.sheet)
@@ -96,3 +76,33 @@ def describe_data(
             )
             waits = worker.call(measure, training, guessed_inputs(dataset))
     return DescribedData(description, waits, options.sheet)
+
+
+@contextmanager
+def opened(
+    table: DataTable, train: TrainTable, root: Path, progress: Progress, stage: str
+) -> Iterator[tuple[data.Dataset, Worker]]:
+    """Open the training data of a table, else its evaluation data, with a worker for functions."""
+    source = table.train or table.evaluate
+    if source is None:
+        hint = f"edgekit data {stage} SOURCE, or write [data] train"
+        raise DataError("EK-DATA-013", f"there is no data to {stage}", hint)
+    output = Path.cwd()
+    progress.stage(stage)
+    with (
+        writing(output),
+        scratch.held(prefix=f"edgekit-{stage}-") as folder,
+        Worker(folder / "log.txt", progress) as worker,
+    ):
+        dataset, _ = data.open_source(
+            source,
+            root,
+            Store(output / ".edgekit" / "store"),
+            worker,
+            table.preprocess.spec(),
+            columns=tuple(name for name in (table.group, train.sample_weights) if name),
+            label=table.label_column,
+            class_names=data.read_labels(table.labels, root),
+            seconds=table.seconds,
+        )
+        yield dataset, worker

@@ -86,3 +86,27 @@ def test_what_cannot_be_described_is_refused(
     assert done.returncode == 2
     assert f"error {code}" in done.stderr
     assert not (tmp_path / "sheet.png").exists()
+
+
+def test_parts_of_a_split_share_no_group_and_are_data_again(tmp_path: Path) -> None:
+    patients = np.repeat(np.arange(30), 4)
+    lines = [f"{patient},{patient % 2},{row / 7}" for row, patient in enumerate(patients)]
+    (tmp_path / "scans.csv").write_text("\n".join(["patient,y,value", *lines]) + "\n")
+    words = ("--validation", "0.2", "--test", "0.3", "--group", "patient", "--into", "parts")
+    done = answer("data", "split", "scans.csv", *words, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)["parts"]
+    assert sum(counts.values()) == 120
+    groups = {name: set(np.load(tmp_path / "parts" / name / "patient.npy")) for name in counts}
+    assert set(groups) == {"train", "validation", "test"}
+    assert sum(map(len, groups.values())) == len(set.union(*groups.values())) == 30
+    found = described(tmp_path, "parts/test", "--no-timing")
+    assert found["count"] == counts["test"]
+    assert sum(found["classes"].values()) == counts["test"]
+
+    again = answer("data", "split", "scans.csv", *words, cwd=tmp_path)
+    assert (again.returncode, "EK-OUTPUT-001" in again.stderr) == (2, True)
+    (tmp_path / "parts" / "notes.txt").write_text("mine")
+    forced = answer("data", "split", "scans.csv", *words, "--force", cwd=tmp_path)
+    assert (forced.returncode, "holds notes.txt" in forced.stderr) == (2, True)
+    assert (tmp_path / "parts" / "notes.txt").read_text() == "mine"
