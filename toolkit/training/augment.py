@@ -7,6 +7,7 @@ generation sees them, so none of them is ever exported.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,12 +136,17 @@ def _change(
                 for place, variable in enumerate(layer.non_trainable_variables)
             ]
             trained = [variable.value for variable in layer.trainable_variables]
-            changed, _ = layer.stateless_call(trained, states, changed, training=True)
+            changed, _ = layer.stateless_call(trained, states, changed, **_said(layer))
         if first.dtype.kind in "iu":
             changed = tf.round(changed)
         return tf.saturate_cast(changed, batch.dtype)
 
     return change
+
+
+def _said(layer: Any) -> dict[str, bool]:
+    """Return the argument that tells a layer that it is trained, where its call takes it."""
+    return {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
 
 
 def _state(seed: int, layer: int, place: int, step: Any) -> Any:
