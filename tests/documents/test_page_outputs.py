@@ -22,6 +22,10 @@ EXAMPLE = tuple(
         "targets",
     )
 )
+# Pages that make their own small models.
+TASKS = tuple(
+    f"docs/tasks/{name}.md" for name in ("multi-label", "segmentation", "streams", "text")
+)
 CI = tuple(f"docs/ci/{path.name}" for path in sorted((ROOT / "docs" / "ci").glob("*.md")))
 
 
@@ -44,6 +48,7 @@ def programs(tmp_path: Path) -> Path:
     [
         ("README.md", *EXAMPLE),
         ("README.md", "docs/ci.md", *CI, "docs/gate.md", "docs/lock.md"),
+        TASKS,
         ("docs/tutorial.md",),
     ],
     ids=lambda pages: pages[-1],
