@@ -84,7 +84,8 @@ def _lines(done: Any, verbose: bool, quiet: bool) -> Iterator[tuple[str, str | N
                 yield f"{stage.name}: {spent}", None
         if done.figures:
             figures = ", ".join(f"{name} {value:.4g}" for name, value in done.figures.items())
-            yield f"last epoch of {done.epochs}: {figures}", None
+            kept = f"best epoch {done.best_epoch}" if done.best_epoch else "last epoch"
+            yield f"{kept} of {done.epochs}: {figures}", None
         for signature in done.signatures:
             yield f"signature {signature.name}", None
             for kind, specs in (("in ", signature.inputs), ("out", signature.outputs)):

@@ -47,6 +47,7 @@ AREAS = {
     "RUNNER": "what runs a model on a device",
     "SERVE": "pages that are served",
     "STORE": "the store and its disk",
+    "TRAIN": "the settings of training",
     "USAGE": "the command line",
     "WORKER": "the process that runs TensorFlow",
 }

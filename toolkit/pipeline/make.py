@@ -36,7 +36,7 @@ from edgekit.store import Artefact, sha256
 from edgekit.training.feed import Training
 from edgekit.training.fit import train
 from edgekit.types import Advice, Candidate, Json, Model, SavedModel, Status
-from edgekit.usercode import file_of, fingerprint
+from edgekit.usercode import file_of, fingerprint, is_reference
 
 # What package managers and update services use where size matters more than time.
 ZSTD_LEVEL = 19
@@ -71,7 +71,7 @@ def obtain(run: Run) -> Obtained:
             source=source,
             files=dict(fingerprint(source, project.root)),
             training=training_key(data) if data else None,
-            settings=project.train.model_dump(mode="json", exclude=UNSEEN) if data else None,
+            settings=_settings_key(run) if data else None,
         )
         partial = run.store.partial("train", key)
         artefact = run.obtain(
@@ -95,6 +95,19 @@ def obtain(run: Run) -> Obtained:
     named = project.model.custom_objects
     layers = project.root / named if named else file_of(source, project.root)
     return Obtained(with_custom_objects(model, layers, project.root), artefact)
+
+
+def _settings_key(run: Run) -> Json:
+    """Build the part of a store key that identifies the settings of a training."""
+    table, root = run.project.train, run.project.root
+    losses = table.loss.values() if isinstance(table.loss, Mapping) else [table.loss]
+    metrics = table.metrics or ()
+    lists = metrics.values() if isinstance(metrics, Mapping) else [metrics]
+    named = [*losses, *(name for names in lists for name in names)]
+    return {
+        **table.model_dump(mode="json", exclude=UNSEEN),
+        "files": [dict(fingerprint(one, root)) for one in named if one and is_reference(one)],
+    }
 
 
 def _tell(run: Run, artefact: Artefact) -> None:

@@ -33,7 +33,8 @@ class ModelFiles:
     """What ``train`` and ``export`` leave: files by name, and the signatures of the SavedModel.
 
     ``epochs`` is how long the model was trained, 0 where it was not, and ``figures`` are those of
-    the last epoch. A stage that is cached came from the store.
+    the epoch whose weights are kept: ``best_epoch``, else the last. A stage that is cached
+    came from the store.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ModelFiles:
     figures: Mapping[str, float]
     stages: tuple[StageRecord, ...]
     advice: tuple[Advice, ...]
+    best_epoch: int | None = None
 
 
 def train(project: Project, options: Options, progress: Progress) -> ModelFiles:
@@ -81,15 +83,17 @@ def _make(project: Project, options: Options, progress: Progress) -> ModelFiles:
         obtained = obtain(run)
         exported = export(run, obtained)
         files = place_model(run, obtained, exported)
-        figures = obtained.trained.facts.get("history", {}) if obtained.trained else {}
+        facts = obtained.trained.facts if obtained.trained else {}
+        figures = facts.get("history", {})
         return ModelFiles(
             plan.name,
             files,
             signatures(exported),
-            project.train.epochs if figures else 0,
+            facts["trained"]["epochs"] if figures else 0,
             figures,
             run.stages,
             run.advices,
+            facts["trained"]["best_epoch"] if figures else None,
         )
 
 

@@ -106,7 +106,9 @@ class Plan:
         """Check what makes the model alone: nothing is converted or judged. Raises as ``of``."""
         model = _model(project, options.trust)
         _check_unroll(project, model)
-        _check_files(project, (project.data.train, project.data.evaluate))
+        named = project.data
+        validation = named.validation if isinstance(named.validation, str) else None
+        _check_files(project, (named.train, validation, named.evaluate))
         return cls(
             project=project,
             options=options,

@@ -4,10 +4,71 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from edgekit.project.compress import switched
 from edgekit.project.table import Table
 from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS
+
+# What the names of figures say of their direction; "error" and all others are ambiguous or losses.
+RISING = ("acc", "auc", "precision", "recall", "f1", "iou", "r2", "score", "dice", "psnr", "ssim")
+FALLING = ("loss", "error", "mse", "mae", "mape", "crossentropy", "divergence", "cer", "wer")
+
+
+class ScheduleTable(Table):
+    """``[train] learning_rate``: a learning rate that changes by the steps taken."""
+
+    schedule: Literal["constant", "cosine", "exponential", "piecewise"] = "constant"
+    """How it falls: not, along half a cosine, by a factor every epoch, or by a factor after some
+    epochs. ``schedule = "cosine"``
+    """
+    start: float = Field(default=1e-3, gt=0)
+    """Where it begins, after the warm-up. ``start = 0.001``"""
+    end: float = Field(default=0.0, ge=0)
+    """Where the cosine ends. ``schedule = "cosine"``, ``end = 0.00001``"""
+    factor: float | None = Field(default=None, gt=0, lt=1)
+    """What exponential and piecewise multiply it by. Default: 0.9 and 0.1.
+
+    ``schedule = "exponential"``, ``factor = 0.5``
+    """
+    after: tuple[int, ...] = ()
+    """The epochs after which piecewise multiplies it.
+
+    ``schedule = "piecewise"``, ``after = [10, 15]``
+    """
+    warm_up: float = Field(default=0.0, ge=0)
+    """Epochs, or a part of one, in which it rises to its start. ``warm_up = 0.5``"""
+
+    @model_validator(mode="after")
+    def _fitting(self) -> ScheduleTable:
+        if (self.schedule == "piecewise") != bool(self.after):
+            raise ValueError('schedule = "piecewise" takes after = [EPOCHS], and no other does')
+        if self.factor is not None and self.schedule not in ("exponential", "piecewise"):
+            raise ValueError(f"schedule = {self.schedule!r} takes no factor")
+        if self.end and self.schedule != "cosine":
+            raise ValueError(f"schedule = {self.schedule!r} takes no end: only the cosine does")
+        if self.end > self.start:
+            raise ValueError("end is above start: the cosine falls")
+        if list(self.after) != sorted({*self.after}) or any(epoch < 1 for epoch in self.after):
+            raise ValueError("after takes rising numbers of epochs, from 1")
+        return self
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"start": value}
+    return value
+
+
+def _momentum(value: Any) -> Any:
+    return 0.99 if value is True else None if value is False else value
+
+
+class EarlyStoppingTable(Table):
+    """``[train] early_stopping``: end the training once it gets no better."""
+
+    patience: int = Field(default=5, ge=1, strict=True)
+    """So many epochs without a better one end the training. ``patience = 5``"""
 
 
 class TensorBoardTable(Table):
@@ -32,7 +93,10 @@ class TensorBoardTable(Table):
 
 
 class TrainTable(Table):
-    """``[train]``: how a model of your own function is trained."""
+    """``[train]``: how a model of your own function is trained.
+
+    A compiled model stays as it was compiled, but for what is said here.
+    """
 
     epochs: int = Field(default=10, ge=1, le=MOST_EPOCHS, strict=True)
     """How often the training goes through the items. ``epochs = 10``"""
@@ -50,6 +114,54 @@ class TrainTable(Table):
 
     ``augment = { RandomFlip = "horizontal", RandomRotation = 0.1 }``
     """
+    optimizer: str | None = None
+    """Any of Keras's, by name. Default: the model's own, else adam. ``optimizer = "sgd"``"""
+    learning_rate: Annotated[ScheduleTable | None, BeforeValidator(_rate)] = None
+    """A number, or how it changes. Default: the model's own, else 0.001.
+
+    ``learning_rate = { schedule = "cosine", start = 0.001, warm_up = 1 }``
+    """
+    loss: str | dict[str, str] | None = None
+    """Keras's name or your function; of several outputs by name. Default: the model's own, else
+    the task's. ``loss = "losses.py:mine"``
+    """
+    metrics: tuple[str, ...] | dict[str, tuple[str, ...]] | None = None
+    """Keras's names or your functions; of several outputs by name. Default: the model's own, else
+    the task's. ``metrics = ["accuracy"]``
+    """
+    clip_norm: float | None = Field(default=None, gt=0)
+    """The most that the norm of all gradients together may be. ``clip_norm = 1.0``"""
+    ema: Annotated[float | None, Field(gt=0, lt=1), BeforeValidator(_momentum)] = None
+    """Keep moving averages of the weights with this momentum; true is 0.99. ``ema = 0.99``"""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """The share of a label that all classes divide, in a cross-entropy.
+
+    ``label_smoothing = 0.1``
+    """
+    mixed_precision: Literal["float16", "bfloat16"] | None = None
+    """Compute in half precision; weights and what is exported stay float32.
+
+    ``mixed_precision = "bfloat16"``
+    """
+    best: str | None = None
+    """The figure whose best epoch's weights are kept. Default: the last epoch's are, but with
+    early_stopping val_loss. ``best = "val_accuracy"``
+    """
+    best_is: Literal["highest", "lowest"] | None = None
+    """Which value of it is the best. Default: as its name tells.
+
+    ``best = "val_mine"``, ``best_is = "highest"``
+    """
+    early_stopping: Annotated[EarlyStoppingTable | None, BeforeValidator(switched)] = None
+    """End the training once the figure of best gets no better; true takes the defaults.
+
+    ``early_stopping = { patience = 5 }``
+    """
+    steps_per_execution: int | None = Field(default=None, ge=1, le=MOST_ITEMS, strict=True)
+    """The most batches in one call of the graph. Default: 32, as many as divide an epoch.
+
+    ``steps_per_execution = 1``
+    """
     deterministic: bool = False
     """End with the same weights, bit by bit, each time: slower kernels. ``deterministic = true``"""
     save_every: int | None = Field(default=None, ge=1, le=MOST_ITEMS, strict=True)
@@ -61,3 +173,31 @@ class TrainTable(Table):
     """How many of the last states are kept while it trains. ``keep_states = 2``"""
     tensorboard: TensorBoardTable = Field(default_factory=TensorBoardTable)
     """What is logged for TensorBoard. ``tensorboard = { every = 100, profile = 5 }``"""
+
+    @model_validator(mode="after")
+    def _known_direction(self) -> TrainTable:
+        if self.best_is and not self.figure:
+            raise ValueError("best_is says which value of best is the best: name best, too")
+        if self.figure and self.best_is is None and not self._rises and not self._falls:
+            raise ValueError(
+                f'is a higher or a lower {self.figure} better? add best_is = "highest" or "lowest"'
+            )
+        return self
+
+    @property
+    def figure(self) -> str | None:
+        """The figure that the best epoch is chosen by; None where the last is taken."""
+        return self.best or ("val_loss" if self.early_stopping else None)
+
+    @property
+    def higher(self) -> bool:
+        """Whether a higher figure is better."""
+        return self.best_is == "highest" if self.best_is else self._rises
+
+    @property
+    def _rises(self) -> bool:
+        return any(word in (self.figure or "").lower() for word in RISING)
+
+    @property
+    def _falls(self) -> bool:
+        return any(word in (self.figure or "").lower() for word in FALLING)

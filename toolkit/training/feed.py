@@ -72,7 +72,11 @@ class Column:
     @property
     def first(self) -> Array:
         """The first row, as a batch of one."""
-        return np.asarray(self.prepare(np.ascontiguousarray(self.rows[:1], _native(self.rows))))
+        return self.some(slice(1))
+
+    def some(self, index: Index | slice) -> Array:
+        """Read rows by their numbers, as the model takes them."""
+        return np.asarray(self.prepare(np.ascontiguousarray(self.rows[index], _native(self.rows))))
 
     def reader(self) -> Callable[[Any], Any]:
         """Return a function that gathers raw rows by their numbers ``[n]``.
@@ -214,14 +218,14 @@ class Feed:
 
     def rows(self, index: Index) -> tuple[Any, Any]:
         """Read items to train on by their numbers, as arrays in the structure of a batch."""
-        x = {name: one.prepare(one.rows[index]) for name, one in self.columns.inputs.items()}
-        y = {name: one.prepare(one.rows[index]) for name, one in self.columns.targets.items()}
+        x = {name: one.some(index) for name, one in self.columns.inputs.items()}
+        y = {name: one.some(index) for name, one in self.columns.targets.items()}
         return self.pack(x), self.pack_targets(y)
 
     def held_out_labels(self) -> Any:
         """Read the labels of the items held out, in their order."""
         targets = self.held_out_columns.targets.items()
-        y = {name: one.prepare(one.rows[self.held_out]) for name, one in targets}
+        y = {name: one.some(self.held_out) for name, one in targets}
         return self.pack_targets(y)
 
     def _read(

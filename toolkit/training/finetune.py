@@ -96,6 +96,8 @@ def finetune(
     held_out = _held_out(training.dataset.count, settings.epochs)
     feed = Feed.of(model, training, held_out)
     y = training.dataset.open_labels()
+    # Before the teacher's answers are put beside them.
+    judged = np.asarray(feed.held_out_labels())
     loss = choose_loss(model, settings, y, feed.rows(np.arange(min(FEW, len(y))))[0], root)
     if settings.distillation is not None:
         targets, loss = _distilled(settings.distillation, teacher, training, model, y, loss)
@@ -105,7 +107,7 @@ def finetune(
     choice = loop.Choice("score", True, settings.patience, aids.settled) if chosen else None
     callbacks = [
         *aids.callbacks,
-        *([_score_callback(model, aids, feed)] if chosen else []),
+        *([_score_callback(model, aids, feed.validation(), judged)] if chosen else []),
         *_tensorboard(model, aids.tensorboard),
         *([progress_callback(model, settings.epochs, progress)] if progress else []),
     ]
@@ -227,9 +229,7 @@ def _tensorboard(model: Any, folder: Path | None) -> list[Any]:
     return [library(model).callbacks.TensorBoard(str(folder), write_graph=False)]
 
 
-def _score_callback(model: Any, aids: TrainingHooks, feed: Feed) -> Any:
-    held_out, y = feed.validation(), np.asarray(feed.held_out_labels())
-
+def _score_callback(model: Any, aids: TrainingHooks, held_out: Any, y: Array) -> Any:
     class Scored(library(model).callbacks.Callback):  # type: ignore[misc]
         """Add the score on the held-out items to an epoch's figures."""
 

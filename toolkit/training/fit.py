@@ -5,24 +5,39 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import ModelError
 from edgekit.models.export import export_both
+from edgekit.models.float32 import in_float32
 from edgekit.models.inputs import inputs_of
 from edgekit.models.load import build, is_keras3
 from edgekit.project.train import TrainTable
 from edgekit.store import write_text
 from edgekit.training import loop
+from edgekit.training.compiling import compile_model
 from edgekit.training.feed import Feed, Training, described
+from edgekit.training.precision import half_precision
 from edgekit.training.progress import Report, progress_callback
+from edgekit.training.rates import storable
 from edgekit.training.seeds import deterministic, seed_everything
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.settings import Watching
 from edgekit.usercode import user_errors
 
 HISTORY = "history.csv"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a model is trained on and how, where its states go, and how it is watched."""
+
+    root: Path
+    training: Training
+    settings: TrainTable
+    states: Path
+    watching: Watching | None
 
 
 def train(
@@ -41,29 +56,37 @@ def train(
 
     Without ``training`` the model is taken as the user's function returns it. The state is kept in
     ``partial``, from where the same call resumes. Where it is watched, ``warn`` is told of alarms
-    at once. Returns the export's facts, the last epoch's figures as ``history``, how it was
-    ``trained``, the ``alarms``, and as ``not_saved`` why a subclassed model left no
-    ``model.keras``, if so.
+    at once. Returns the export's facts, as ``history`` the figures of the epoch whose weights are
+    kept, how it was ``trained``, the ``alarms``, and as ``not_saved`` why a subclassed model left
+    no ``model.keras``, if so.
     """
     settings = settings or TrainTable()
     if training is not None:
         if settings.deterministic:
             deterministic()
         seed_everything(training.seed)
-    model = build(source, root)
+    with half_precision(settings.mixed_precision if training else None):
+        model = build(source, root)
     items = described(training.dataset, training.preprocess) if training else None
-    outcome, alarms = loop.Outcome(()), Alarms(warn)
+    outcome, task, alarms = loop.Outcome(()), "", Alarms(warn)
     if training is not None:
         with user_errors(source):
-            outcome = _fitted(
-                _compiled(model, source), training, settings, partial, watching, alarms, progress
-            )
+            job = Job(root, training, settings, partial / "states", watching)
+            outcome, task = _fitted(model, job, alarms, progress)
         write_text(folder / HISTORY, history(outcome.rows))
+        if settings.mixed_precision:
+            model = in_float32(model)
     facts = dict(export_both(model, folder, True, inputs=inputs_of(model, items)))
     return {
         **facts,
-        "history": dict(outcome.rows[-1]) if outcome.rows else {},
-        "trained": {"resumed": outcome.resumed, "notices": list(outcome.notices)},
+        "history": dict(outcome.rows[(outcome.best_epoch or 0) - 1]) if outcome.rows else {},
+        "trained": {
+            "resumed": outcome.resumed,
+            "notices": list(outcome.notices),
+            "epochs": len(outcome.rows),
+            "best_epoch": outcome.best_epoch,
+            "task": task,
+        },
         "alarms": alarms.facts,
         "generation": "keras3" if is_keras3(model) else "keras2",
         "not_saved": _save(model, folder / "model.keras"),
@@ -81,32 +104,31 @@ def history(rows: Sequence[Mapping[str, float]]) -> str:
     return text.getvalue()
 
 
-def _compiled(model: Any, source: str) -> Any:
-    if getattr(model, "optimizer", None) is None:
-        hint = "return a compiled model: model.compile(optimizer, loss, metrics)"
-        raise ModelError("EK-MODEL-012", f"{source} returned a model not compiled", hint)
-    return model
-
-
 def _fitted(
-    model: Any,
-    training: Training,
-    settings: TrainTable,
-    partial: Path,
-    watching: Watching | None,
-    alarms: Alarms,
-    progress: Report | None,
-) -> loop.Outcome:
-    heard = [progress_callback(model, training.epochs, progress)] if progress else []
-    saving = loop.Saving(partial / "states", settings.save_every, settings.keep_states)
-    feed = Feed.of(model, training)
-    validation = feed.validation()
-    if watching is not None:
+    model: Any, job: Job, alarms: Alarms, progress: Report | None
+) -> tuple[loop.Outcome, str]:
+    """Compile and fit a model; return what came of it, and its task if that was detected."""
+    epochs, settings = job.training.epochs, job.settings
+    heard = [progress_callback(model, epochs, progress)] if progress else []
+    saving = loop.Saving(job.states, settings.save_every, settings.keep_states)
+    at_once = settings.steps_per_execution or loop.MOST_AT_ONCE
+    feed, task = compile_model(model, Feed.of(model, job.training), settings, epochs, job.root)
+    choice, validation = _choice(settings), feed.validation()
+    if job.watching is not None:
         from edgekit.training.watch.watched import watched
 
-        feed, more = watched(model, feed, watching, alarms)
+        feed, more = watched(model, feed, job.watching, alarms)
         heard += more
-    return loop.run(model, feed, training.epochs, saving, callbacks=heard, validation=validation)
+    outcome = loop.run(model, feed, epochs, saving, choice, heard, at_once, validation)
+    storable(model.optimizer)
+    return outcome, task
+
+
+def _choice(settings: TrainTable) -> loop.Choice | None:
+    if settings.figure is None:
+        return None
+    patience = settings.early_stopping.patience if settings.early_stopping else None
+    return loop.Choice(settings.figure, settings.higher, patience)
 
 
 def _save(model: Any, path: Path) -> str:

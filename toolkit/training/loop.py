@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgekit.errors import ProjectError
 from edgekit.models.load import is_keras3, library
 from edgekit.training import variables
 from edgekit.training.averages import averages, swapping_callback
@@ -155,7 +156,11 @@ class Keeper:
             variable.assign(average)
 
     def _judge(self, choice: Choice, epoch: int, figures: Mapping[str, float]) -> None:
-        if self.course.step < choice.settled or choice.figure not in figures:
+        if choice.figure not in figures:
+            message = f"[train] best = {choice.figure!r}: an epoch has no such figure"
+            hint = f"it has {', '.join(figures)}; those of validation begin with val_"
+            raise ProjectError("EK-TRAIN-004", message, hint)
+        if self.course.step < choice.settled:
             return
         value, best = figures[choice.figure], self.course.best
         sign = 1 if choice.higher else -1
