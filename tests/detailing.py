@@ -90,6 +90,16 @@ def inputs() -> InputDetails:
     )
 
 
+def training() -> dict[str, tuple[float | None, ...]]:
+    """A training of four epochs that was validated from the second on."""
+    return {
+        "epoch": (1.0, 2.0, 3.0, 4.0),
+        "accuracy": (0.5, 0.7, 0.8, 0.9),
+        "loss": (1.2, 0.8, 0.5, 0.3),
+        "val_loss": (None, 0.9, 0.7, 0.8),
+    }
+
+
 def details() -> Details:
     """A run of one candidate."""
     return Details(
@@ -101,5 +111,6 @@ def details() -> Details:
         representative=DataDetails(8, {"image": inputs()}, {"cat": 4, "dog": 4}),
         evaluated=DataDetails(8, {"image": inputs()}),
         pictures={"evaluated-7": picture()},
+        training=training(),
         absent={"evaluated.classes": "labels are no classes"},
     )

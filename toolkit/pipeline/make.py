@@ -31,10 +31,10 @@ from edgekit.pipeline.metadata import with_metadata
 from edgekit.pipeline.planned_files import PlannedFile
 from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.watching import watching
+from edgekit.pipeline.watching import by_epoch, watching
 from edgekit.store import Artefact, sha256
 from edgekit.training.feed import Training
-from edgekit.training.fit import train
+from edgekit.training.fit import HISTORY, train
 from edgekit.types import Advice, Candidate, Json, Model, SavedModel, Status
 from edgekit.usercode import file_of, fingerprint, is_reference
 
@@ -89,6 +89,7 @@ def obtain(run: Run) -> Obtained:
             ),
         )
         _tell(run, artefact)
+        run.training = by_epoch(artefact.path / HISTORY)
         stage.result = stage_results.training(artefact.facts)
     path, facts = artefact.path / "model.keras", artefact.facts
     model = Model(path, "keras", facts["generation"], artefact.digest, own=True)

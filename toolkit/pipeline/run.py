@@ -109,6 +109,8 @@ class Run:
         self.reference_outputs = self.requests / "reference"
         # What was timed of models by id, for pages: by device, and under "" here.
         self.launches: dict[str, Mapping[str, tuple[LaunchSamples, ...]]] = {}
+        # The figures of the training that made this run's model, by name, one an epoch.
+        self.training: Mapping[str, tuple[float | None, ...]] = {}
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []
         self._advice: list[Advice] = []

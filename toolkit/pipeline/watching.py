@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.pipeline.plan import Plan
@@ -36,3 +39,20 @@ def watching(run: Run, key: str) -> Watching:
     )
     folder = logs_folder(run.plan) / f"{stage}-{digest[:DIGITS]}" if table.logs else None
     return Watching(settings, folder)
+
+
+def by_epoch(path: Path) -> Mapping[str, tuple[float | None, ...]]:
+    """Read the columns of a ``history.csv``; what is no finite number is None."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: tuple(_number(row.get(name)) for row in rows) for name in (rows or [{}])[0]}
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

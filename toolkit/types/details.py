@@ -284,7 +284,8 @@ class Details:
     ``candidates`` are by the ids of the report: of its candidates, of the models that were
     evaluated or compared (the first one too), or of the rows of a bench. ``representative``
     calibrates, ``evaluated`` is judged. ``pictures`` are PNGs in base64, at most 96 pixels high and
-    wide.
+    wide. ``training`` has the figures of a training by name, one an epoch, None where an epoch has
+    none.
     """
 
     run: str
@@ -295,4 +296,5 @@ class Details:
     representative: DataDetails | None = None
     evaluated: DataDetails | None = None
     pictures: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)

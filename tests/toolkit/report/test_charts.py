@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import charting
+import detailing
 import pytest
 
 from edgekit import report as reports
@@ -200,3 +201,19 @@ def test_every_chart_of_a_real_report_is_drawn_or_says_why_not() -> None:
             assert chart.text.endswith(".")
             assert chart.text[0].isupper() or chart.text.split()[0].rstrip(":") in str(found)
     json.dumps(reports.plain(found), allow_nan=False)
+
+
+def test_the_curves_of_a_training_have_a_panel_for_each_figure_the_loss_first() -> None:
+    run = replace(charting.run(INT8), training=detailing.training())
+    chart = drawn(charts.of_run(run, ())["training"])
+    assert [panel.name for panel in chart.panels] == ["loss", "accuracy"]
+    assert chart.panels[0].validation == (None, 0.9, 0.7, 0.8)
+    assert chart.panels[1].validation == ()
+    assert chart.text == (
+        "4 epochs: the loss went from 1.2 to 0.3;"
+        " on validation items it was least after epoch 3 (0.7)."
+    )
+
+
+def test_a_run_that_trained_nothing_has_no_curves() -> None:
+    assert "training" not in charts.of_run(charting.run(INT8), ())

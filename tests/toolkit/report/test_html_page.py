@@ -180,6 +180,7 @@ def test_details_fill_the_sections_which_say_why_they_are_empty_without_them(
     assert set(full.data["charts"]) >= {
         "pareto",
         "latency",
+        "training",
         "layers of int8",
         "sizes of int8",
         "confusion of int8",
@@ -190,6 +191,7 @@ def test_details_fill_the_sections_which_say_why_they_are_empty_without_them(
     assert full.data["pictures"] == details.pictures
     seen = " ".join(full.visible.split())
     assert "cat/7.png is cat answered dog" in seen
+    assert "on validation items it was least after epoch 3 (0.7)" in seen
     assert "Islands in float at the end: SOFTMAX (1)" in seen
     assert details.command in seen
     shown = re.sub("[^0-9.]+", " ", seen[seen.index("evaluated, is judged") :])

@@ -25,7 +25,7 @@ sys.meta_path.insert(0, Blocker())
 from edgekit.cli import main
 main(sys.argv[1:])
 """
-NAMES = ("pareto", "budgets", "candidates", "latency", "sizes-int8", "layers-int8")
+NAMES = ("pareto", "budgets", "candidates", "latency", "training", "sizes-int8", "layers-int8")
 
 
 @pytest.fixture(scope="module")

@@ -73,6 +73,7 @@ def _gathered(
         command=run.plan.options.command,
         reference=_of_reference(run, reference, expected, items),
         candidates={one.id: _of_candidate(run, one, expected, items) for one in candidates},
+        training=run.training,
         absent=parts.absent,
     )
     return with_data(run, details, reference, items)

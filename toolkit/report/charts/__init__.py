@@ -30,6 +30,7 @@ from edgekit.report.charts.overlay import Overlay, OverlayPoint, overlay
 from edgekit.report.charts.pareto import Pareto, ParetoPoint, pareto
 from edgekit.report.charts.run import Model, Run
 from edgekit.report.charts.sizes import Tile, Treemap, sizes, squarified
+from edgekit.report.charts.training import TrainingCurves, TrainingPanel, training
 from edgekit.types import BenchReport, Compared, Evaluated, Report
 from edgekit.types.details import Details
 
@@ -43,6 +44,7 @@ Chart = (
     | Treemap
     | ConfusionMatrix
     | ReliabilityDiagram
+    | TrainingCurves
 )
 # By name, as files are called: one of the run, or NAME of a model.
 Charts = Mapping[str, Chart | Absent]
@@ -91,6 +93,8 @@ def run_of(
 def of_run(run: Run, models: Sequence[Model] | None = None) -> Charts:
     """Return the charts of the whole run, then of each model, or of some: ``sizes of int8``."""
     found: dict[str, Chart | Absent] = {name: draw(run) for name, draw in OF_RUN.items()}
+    if run.training:
+        found["training"] = training(run)
     for name, draw_model in OF_MODEL.items():
         for model in run.models if models is None else models:
             found[f"{name} of {model.id}"] = draw_model(run, model)
@@ -122,6 +126,8 @@ __all__ = [
     "ReliabilityDiagram",
     "Run",
     "Tile",
+    "TrainingCurves",
+    "TrainingPanel",
     "Treemap",
     "budgets",
     "candidates",
@@ -138,4 +144,5 @@ __all__ = [
     "run_of",
     "sizes",
     "squarified",
+    "training",
 ]

@@ -52,6 +52,7 @@ class Run:
     higher_is_better: bool = True
     details: Mapping[str, CandidateDetails] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
     @property
     def candidates(self) -> tuple[Model, ...]:
@@ -113,6 +114,7 @@ def of_report(report: Report, details: Details | None = None) -> Run:
         higher_is_better=report.settings.get("direction") != "lower",
         details=_details(details, reference.id),
         absent=details.absent if details else {},
+        training=details.training if details else {},
     )
 
 

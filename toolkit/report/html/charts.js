@@ -341,7 +341,37 @@
     return [drawn, table(chart.title, ["least", "most"], [[d3.format(".4~g")(d3.min(low)), d3.format(".4~g")(d3.max(high))]])];
   };
 
-  const DRAWERS = { pareto, overlay, latency, layers, sizes, confusion, reliability, histogram, curves };
+  const training = (chart, width) => {
+    const sides = [["train", "training", PALETTE[0], ""], ["validation", "validation", PALETTE[1], "6 3"]];
+    const short = d3.format(".4~g");
+    const epochs = d3.max(chart.panels, (panel) => Math.max(panel.train.length, panel.validation.length));
+    const panels = chart.panels.map((panel) => {
+      const points = sides.flatMap(([key, side, color, dash]) => panel[key].map((y, at) => ({ x: at + 1, y, side, color, dash })).filter((point) => point.y !== null));
+      return plot({ ...chart, title: `${panel.name} by epoch` }, {
+        width, height: 180, marginLeft: 52, marginBottom: 38, marginTop: 24,
+        x: { label: chart.x.label, labelAnchor: "center", labelArrow: "none", tickFormat: "d", ticks: Math.min(epochs, 10) },
+        y: { label: panel.name, grid: true, labelArrow: "none", ticks: 4 },
+        color: { type: "identity" },
+        marks: [
+          ...sides.map(([, side, color, dash]) => Plot.line(points.filter((point) => point.side === side), { x: "x", y: "y", stroke: color, strokeWidth: 1.8, strokeDasharray: dash })),
+          Plot.dot(points, { x: "x", y: "y", fill: "color", r: 2.5 }),
+          Plot.tip(points, Plot.pointer({ x: "x", y: "y", title: (point) => `${panel.name}, ${point.side}\nepoch ${point.x}: ${short(point.y)}`, fill: "var(--surface)", stroke: "var(--line)", fontSize: 13 })),
+        ],
+      });
+    });
+    const legend = element("ul", "", { class: "legend" });
+    for (const [key, side, color, dash] of sides) {
+      if (!chart.panels.some((panel) => panel[key].length)) continue;
+      const item = element("li", "");
+      item.append(line(color, dash), element("span", side));
+      legend.append(item);
+    }
+    const columns = chart.panels.flatMap((panel) => sides.filter(([key]) => panel[key].length).map(([key, side]) => [`${panel.name}, ${side}`, panel[key]]));
+    const rows = d3.range(epochs).map((at) => [String(at + 1), ...columns.map(([, values]) => (values[at] == null ? "–" : short(values[at])))]);
+    return [legend, ...panels, table(chart.title, ["epoch", ...columns.map(([name]) => name)], rows)];
+  };
+
+  const DRAWERS = { pareto, training, overlay, latency, layers, sizes, confusion, reliability, histogram, curves };
 
   const draw = (place) => {
     const chart = charts[place.dataset.chart];

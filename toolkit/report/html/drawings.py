@@ -12,7 +12,7 @@ from edgekit.types import Json, Report
 from edgekit.types.details import Details
 
 # Drawn by the script; budgets and candidates stand in tables.
-KINDS = ("pareto", "latency", "layers", "sizes", "confusion", "reliability")
+KINDS = ("pareto", "training", "latency", "layers", "sizes", "confusion", "reliability")
 # What the page has beside its libraries and its tables: a page is kept below 1.5 MB.
 MOST_OF_CHARTS = 330_000
 MOST_OF_PICTURES = 330_000

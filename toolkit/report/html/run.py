@@ -65,6 +65,8 @@ def _sections(report: Report, details: Details | None, found: charts.Charts) -> 
     yield inputs.section(details)
     yield operators.section(report, details)
     yield fit.section(report)
+    if "training" in found:
+        yield Section("training", "Training", "training.html.j2", found["training"])
     command = details.command if details else ""
     yield Section("run", "What was done", "run.html.j2", stages.view(report, command))
     if report.advice:

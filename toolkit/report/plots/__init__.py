@@ -95,6 +95,7 @@ def _drawer(chart: Chart) -> Callable[[Any], Any]:
         "candidates": bars.candidates,
         "layers": bars.layers,
         "latency": curves.latency,
+        "training": curves.training,
         "sizes": areas.sizes,
         "confusion": areas.confusion,
     }

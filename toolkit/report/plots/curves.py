@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgekit.report.charts import LatencyCurves, ModelCurves
+from edgekit.report.charts import LatencyCurves, ModelCurves, TrainingCurves
 from edgekit.report.plots import style
 
 # More than so many are named without their medians.
@@ -32,6 +32,26 @@ def latency(chart: LatencyCurves) -> Any:
     panel.set_ylim(0, 1.02 * chart.y.factor)
     _ticks(panel, chart)
     _key(panel, chart)
+    return drawn
+
+
+def training(chart: TrainingCurves) -> Any:
+    """Draw a panel per figure over the epochs, training and validation items in one."""
+    height = 1.5 * len(chart.panels) + 1.2
+    drawn = style.figure(chart.title, height=height)
+    panels = drawn.subplots(len(chart.panels), sharex=True, squeeze=False)[:, 0]
+    for panel, figures in zip(panels, chart.panels, strict=True):
+        style.bare(panel, "left", "bottom")
+        panel.set_ylabel(style.cut(figures.name, 20))
+        sides = (("training", figures.train), ("validation", figures.validation))
+        for (side, values), color in zip(sides, style.SERIES, strict=False):
+            points = [(at, v) for at, v in enumerate(values, 1) if v is not None]
+            if points:
+                x, y = zip(*points, strict=True)
+                panel.plot(x, y, color=color, lw=1.4, marker="o", ms=2.5, label=side)
+    panels[0].legend(frameon=False, fontsize=style.SMALL)
+    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    style.label(panels[-1], chart.x, None)
     return drawn
 
 

@@ -150,7 +150,10 @@ class Board:
         else:
             return []
         order = np.argsort(-losses, kind="stable")[: self._settings.images]
-        shown = [captioned(pictures[at], f"{said[at]} {losses[at]:.2g}".strip()) for at in order]
+        shown = [
+            captioned(pictures[at], ", ".join(filter(None, (said[at], f"{losses[at]:.2g}"))))
+            for at in order
+        ]
         text = "label as prediction, loss: items " + ", ".join(str(at) for at in order)
         return [summaries.images("worst", shown, text)]
 
