@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from blocks import ROOT, blocks
-from page_outputs import difference, made_again, parts, scenes, settled
+from page_outputs import DATA, difference, made_again, parts, scenes, settled
 
 from conftest import BRIEF
 
@@ -22,6 +23,8 @@ EXAMPLE = tuple(
         "targets",
     )
 )
+# On files of other projects, which lie beside this one.
+PUBLISHED = "docs/inspect.md"
 # Pages that make their own small models.
 TASKS = tuple(
     f"docs/tasks/{name}.md" for name in ("multi-label", "segmentation", "streams", "text")
@@ -49,6 +52,7 @@ def programs(tmp_path: Path) -> Path:
         ("README.md", *EXAMPLE),
         ("README.md", "docs/ci.md", *CI, "docs/gate.md", "docs/lock.md"),
         TASKS,
+        (PUBLISHED,),
         ("docs/tutorial.md",),
     ],
     ids=lambda pages: pages[-1],
@@ -56,6 +60,8 @@ def programs(tmp_path: Path) -> Path:
 def test_pages_show_what_their_commands_print(
     tmp_path: Path, programs: Path, digits_run: Path, pages: tuple[str, ...]
 ) -> None:
+    if PUBLISHED in pages and not os.environ.get(DATA):
+        pytest.skip(f"{DATA} does not name a folder of real data")
     # The network that the example trains is the same in every folder.
     store = tmp_path / "demo" / "demo" / ".edgekit" / "store"
     shutil.copytree(digits_run / "project" / ".edgekit" / "store", store)
