@@ -22,11 +22,11 @@ from edgekit.types import Silent
 
 # Three of four items are of class 0; clips of ten.
 COUNT = 200
-Supplied = Callable[..., Items]
+Select = Callable[..., Items]
 
 
 @pytest.fixture
-def supplied(tmp_path: Path) -> Supplied:
+def select(tmp_path: Path) -> Select:
     """Items of a project in ``tmp_path`` around the smallest model, as its tables say."""
     (tmp_path / "model.tflite").write_bytes(probe_model())
     x = np.random.default_rng(0).normal(size=(COUNT, 4)).astype(np.float32)
@@ -38,7 +38,7 @@ def supplied(tmp_path: Path) -> Supplied:
         clip=np.arange(COUNT) // 10,
     )
 
-    def supply_items(
+    def chosen(
         data: dict[str, Any] | None = None,
         evaluate: dict[str, Any] | None = None,
         labelled: bool = True,
@@ -56,91 +56,91 @@ def supplied(tmp_path: Path) -> Supplied:
         with Run(plan, Silent()) as run:
             return select_items(run, tflite_model(run, tmp_path / "model.tflite"), labelled)
 
-    return supply_items
+    return chosen
 
 
-def test_columns_and_groups_are_those_of_the_judged_items(supplied: Supplied) -> None:
-    items = supplied()
+def test_columns_and_groups_are_those_of_the_judged_items(select: Select) -> None:
+    items = select()
     assert items.columns["camera"].tolist() == ["right", "left"] * (COUNT // 2)
     assert items.groups is not None
     assert items.groups.tolist() == (np.arange(COUNT) // 10).tolist()
-    calibrated = supplied(precision="int8")
+    calibrated = select(precision="int8")
     assert len(calibrated.index) == COUNT - COUNT // 5
     assert (calibrated.columns["camera"] == np.where(calibrated.index % 2, "left", "right")).all()
 
 
-def test_equal_seeds_draw_equal_items(supplied: Supplied) -> None:
-    first, again, other = (supplied(limit=40, seed=seed) for seed in (7, 7, 8))
+def test_equal_seeds_draw_equal_items(select: Select) -> None:
+    first, again, other = (select(limit=40, seed=seed) for seed in (7, 7, 8))
     assert (first.index == again.index).all()
     assert (first.index != other.index).any()
     assert (np.diff(first.index) > 0).all()
 
 
-def test_limit_draws_each_class_in_proportion(supplied: Supplied) -> None:
+def test_limit_draws_each_class_in_proportion(select: Select) -> None:
     evaluate = {"slices": ["camera", "clip"]}
     for seed in range(5):
-        items = supplied(evaluate=evaluate, limit=40, seed=seed)
+        items = select(evaluate=evaluate, limit=40, seed=seed)
         assert items.labels is not None
         assert np.bincount(items.labels).tolist() == [30, 10]
         assert len(items.columns["camera"]) == 40
 
 
-def test_limit_holds_beside_items_set_apart_for_calibration(supplied: Supplied) -> None:
-    items = supplied(evaluate={"slices": ["camera", "clip"]}, precision="int8", limit=40)
+def test_limit_holds_beside_items_set_apart_for_calibration(select: Select) -> None:
+    items = select(evaluate={"slices": ["camera", "clip"]}, precision="int8", limit=40)
     assert len(items.index) == 40
     assert items.representative_index is not None
     assert not np.isin(items.index, items.representative_index).any()
 
 
-def test_limit_keeps_groups_whole(supplied: Supplied) -> None:
-    items = supplied(limit=45, seed=1)
+def test_limit_keeps_groups_whole(select: Select) -> None:
+    items = select(limit=45, seed=1)
     assert items.groups is not None
     assert np.unique(items.groups, return_counts=True)[1].tolist() == [10] * 4
-    assert len(supplied(limit=5).index) == 10
+    assert len(select(limit=5).index) == 10
 
 
 def test_items_without_labels_are_judged_by_metrics_that_need_none(
-    supplied: Supplied, tmp_path: Path
+    select: Select, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "x.npy", np.ones((6, 4), np.float32))
-    items = supplied({"evaluate": "x.npy"}, {}, labelled=False)
+    items = select({"evaluate": "x.npy"}, {}, labelled=False)
     assert items.labels is None
     assert set(items.inputs) == {"x"}
     assert len(items.index) == 6
     with pytest.raises(DataError, match=r"x.npy has no labels"):
-        supplied({"evaluate": "x.npy"}, {})
+        select({"evaluate": "x.npy"}, {})
 
 
-def test_column_that_is_not_there_is_refused_by_name(supplied: Supplied) -> None:
+def test_column_that_is_not_there_is_refused_by_name(select: Select) -> None:
     with pytest.raises(DataError, match=r"d\.npz has no column 'kamera'") as refused:
-        supplied(evaluate={"slices": ["kamera", "clip", "camera"]})
+        select(evaluate={"slices": ["kamera", "clip", "camera"]})
     assert "camera" in refused.value.hint
 
 
-def test_class_numbers_may_be_floats(supplied: Supplied, tmp_path: Path) -> None:
+def test_class_numbers_may_be_floats(select: Select, tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", x=np.ones((6, 4), np.float32), y=np.arange(6.0) % 2)
-    items = supplied({"evaluate": "f.npz"}, {})
+    items = select({"evaluate": "f.npz"}, {})
     assert items.metric.name == "accuracy"
 
 
-def test_task_of_a_project_goes_before_what_labels_look_like(supplied: Supplied) -> None:
-    assert supplied().task.facts == {
+def test_task_of_a_project_goes_before_what_labels_look_like(select: Select) -> None:
+    assert select().task.facts == {
         "name": "classification",
         "reason": "labels are class numbers 0 to 1, and the model gives 4 values per item",
     }
-    items = supplied(evaluate={"task": "regression", "slices": ["camera", "clip"]})
+    items = select(evaluate={"task": "regression", "slices": ["camera", "clip"]})
     assert items.metric.name == "mse"
 
 
 def test_classes_are_refused_when_fewer_than_the_models_outputs(
-    supplied: Supplied, tmp_path: Path
+    select: Select, tmp_path: Path
 ) -> None:
     (tmp_path / "t.csv").write_text("a,b,c,d,y\n1,2,3,4,cat\n5,6,7,8,dog\n")
     with pytest.raises(DataError, match="2 classes, the model gives 4") as refused:
-        supplied({"evaluate": "t.csv"}, {})
+        select({"evaluate": "t.csv"}, {})
     assert refused.value.code == "EK-DATA-018"
     table = {"evaluate": "t.csv", "labels": ["bird", "cat", "cow", "dog"]}
-    items = supplied(table, {})
+    items = select(table, {})
     assert items.labels is not None
     assert items.labels.tolist() == [1, 3]
 
@@ -166,7 +166,7 @@ def test_classes_are_refused_when_fewer_than_the_models_outputs(
     ],
 )
 def test_labels_that_are_not_the_models_are_refused_before_anything_is_converted(
-    supplied: Supplied,
+    select: Select,
     tmp_path: Path,
     labels: list[int],
     names: list[str] | None,
@@ -176,7 +176,7 @@ def test_labels_that_are_not_the_models_are_refused_before_anything_is_converted
     np.savez(tmp_path / "l.npz", x=np.ones((6, 4), np.float32), y=np.array(labels))
     table: dict[str, Any] = {"evaluate": "l.npz"}
     with pytest.raises(DataError, match=words) as refused:
-        supplied({**table, "labels": names} if names else table, {})
+        select({**table, "labels": names} if names else table, {})
     assert hint in refused.value.hint
 
 
