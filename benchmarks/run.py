@@ -16,6 +16,7 @@ import recovery
 import repeat
 import sandbox
 import startup
+import training
 from rows import machine, replace_block
 
 README = Path(__file__).resolve().with_name("README.md")
@@ -38,6 +39,7 @@ def main() -> int:
         devices,
         bundles,
         sandbox,
+        training,
     )
     for benchmark in tables:
         for row in benchmark.rows():
