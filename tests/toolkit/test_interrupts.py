@@ -195,7 +195,8 @@ def test_training_goes_on_when_interrupted(
     assert "Traceback" not in err
     assert_no_orphans(mark, 0)
     assert_no_halves(project)
-    assert not (project / "build").exists()
+    # TensorBoard may look at a training that goes on.
+    assert [path.name for path in project.glob("build/*/*")] == ["logs"]
     assert_goes_on_after(epochs(project)[-1], project)
 
 
