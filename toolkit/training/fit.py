@@ -76,9 +76,8 @@ def train(
         write_text(folder / HISTORY, history(outcome.rows))
         if settings.mixed_precision:
             model = in_float32(model)
-    facts = dict(export_both(model, folder, True, inputs=inputs_of(model, items)))
     return {
-        **facts,
+        **export_both(model, folder, True, inputs=inputs_of(model, items)),
         "history": dict(outcome.rows[(outcome.best_epoch or 0) - 1]) if outcome.rows else {},
         "trained": {
             "resumed": outcome.resumed,
