@@ -42,12 +42,15 @@ CHANGING = (
     (re.compile(r"[<>~x]?[-+]?\d[\d,]*\.\d+(e-?\d+)?"), "N"),
     (
         re.compile(
-            r"[<>~x]?[-+]?\d[\d,]*(?= ?(?:[mµun]?s|min|kB|MB|GB|B|KiB|MiB|%|pts?|points?|bytes)\b)"
+            r"[<>~x]?[-+]?\d[\d,]*"
+            r"(?= ?(?:%|(?:[mµun]?s|min|kB|MB|GB|B|KiB|MiB|pts?|points?|bytes)\b))"
         ),
         "N",
     ),
     (re.compile(r"x\d+\b"), "N"),
     (re.compile(r"\[[-+N\d]+, [-+N\d]+\]"), "[N, N]"),
+    # How far apart the files of two trainings are.
+    (re.compile(r"up to \d+ (?=quantization steps)"), "up to N "),
     # Units follow the size of a figure, and columns its width.
     (re.compile(r"N ?(?:[mµun]s|s|kB|MB|GB|B)\b"), "N UNIT"),
     (re.compile(r"(?<=\S)[ ]{2,}| +$|^ +"), " "),
