@@ -48,7 +48,8 @@ CHANGING = (
         "N",
     ),
     (re.compile(r"x\d+\b"), "N"),
-    (re.compile(r"\[[-+N\d]+, [-+N\d]+\]"), "[N, N]"),
+    (re.compile(r"\\?\[[-+N\d]+, [-+N\d]+\\?\]"), "[N, N]"),
+    (re.compile(r"[-+][N\d]+ to [-+][N\d]+"), "N to N"),
     # How far apart the files of two trainings are.
     (re.compile(r"up to \d+ (?=quantization steps)"), "up to N "),
     # Units follow the size of a figure, and columns its width.
@@ -63,6 +64,7 @@ def settled(text: str) -> list[str]:
     for line in text.split("\n"):
         if INSTALLS.match(line):
             continue
+        line = line.replace("\xa0", " ")
         for pattern, word in CHANGING:
             line = pattern.sub(word, line)
         lines.append(line.strip())
