@@ -49,7 +49,7 @@ CHANGING = (
     ),
     (re.compile(r"x\d+\b"), "N"),
     (re.compile(r"\\?\[[-+N\d]+, [-+N\d]+\\?\]"), "[N, N]"),
-    (re.compile(r"[-+][N\d]+ to [-+][N\d]+"), "N to N"),
+    (re.compile(r"[-+]?[N\d]+ to [-+]?[N\d]+(?= points)"), "N to N"),
     # How far apart the files of two trainings are.
     (re.compile(r"up to \d+ (?=quantization steps)"), "up to N "),
     # Units follow the size of a figure, and columns its width.
