@@ -72,8 +72,8 @@ def test_unavailable_arena_carries_its_reason() -> None:
     [("tflm", 0.01, 200), ("tflm", 0.2, 100), ("tflm", 9.0, 16), ("tflite-runtime", 9.0, 200)],
 )
 def test_slow_models_answer_fewer_items_on_tflm(runtime: str, seconds: float, count: int) -> None:
-    def first(request: dict[str, Any]) -> dict[str, Any]:
-        assert request["items"] == [0, 1]
+    def first(request: Request) -> dict[str, Any]:
+        assert request.items == (0, 1)
         return {"models": {"int8": {"first_ns": int(seconds * 1e9)}}}
 
     device: Any = SimpleNamespace(run=first)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from edgekit.errors import RunnerError
 from edgekit.sandbox import Sandbox, landlock, state
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Status
+from edgekit.types import Request, RunnerModel, Status
 
 HERE = "sandbox" if state().abi >= landlock.SCOPES_SINCE else ""
 sandboxed = pytest.mark.skipif(not HERE, reason="this kernel has no Landlock, or an old one")
@@ -178,18 +177,13 @@ def test_older_kernels_take_the_rules_of_their_own_interface(place: Path, versio
     assert "PermissionError" in done.stderr
 
 
-def request(folder: Path) -> dict[str, Any]:
+def request(folder: Path) -> Request:
     """The probe on three items."""
     (folder / "probe.tflite").write_bytes(probe_model())
     np.save(folder / "x.npy", np.ones((3, 4), np.float32))
-    entry = {"id": "tiny", "path": str(folder / "probe.tflite"), "outputs": str(folder / "out")}
-    return {
-        "mode": "evaluate",
-        "runtime": "planted",
-        "models": [entry],
-        "inputs": {"x": str(folder / "x.npy")},
-        "processes": 1,
-    }
+    model = RunnerModel("tiny", folder / "probe.tflite", outputs=folder / "out")
+    inputs = {"x": folder / "x.npy"}
+    return Request("evaluate", (model,), inputs, runtime="planted", processes=1)
 
 
 RUNNER = """
