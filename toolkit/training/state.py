@@ -2,7 +2,8 @@
 
 A state is one file, ``step-NUMBER.state``: a line of JSON with the SHA-256 and the length of what
 follows, then an ``.npz`` of arrays with the memory of the training as JSON. It is written aside,
-flushed to the disk and renamed, so that it is there whole or not at all.
+flushed to the disk and renamed, so that it is there whole or not at all. The file ``last`` says
+which was the last.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.store import writing
+from edgekit.store import write_text, writing
 
 Array = npt.NDArray[Any]
 MEMORY = "memory"
 NAME = re.compile(r"(step|best)-(\d{9})\.state")
+# Holds the step of the last state, so that one that was removed is missed.
+LAST = "last"
 # What the states hold, so that one of an older edgekit is not taken for one of this.
 FORMAT = 1
 
@@ -53,6 +56,7 @@ class StateFolder:
     def save(self, state: State) -> None:
         """Write a state, and remove the oldest. Raises :class:`StoreError` on a full disk."""
         self._write("step", state)
+        self._note_last(state.step)
         states = self._steps("step")
         for step in states[self._keep :]:
             self._path("step", step).unlink(missing_ok=True)
@@ -69,14 +73,17 @@ class StateFolder:
         return read(self._path("best", step), step)
 
     def last(self) -> tuple[State | None, tuple[str, ...]]:
-        """Read the last intact state, and say in words which ones were damaged, and how.
+        """Read the last intact state, and say in words which were damaged or gone, and how.
 
         A state whose best weights are damaged counts as damaged.
         """
         notices: list[str] = []
         for part in self.folder.glob("*.part"):
             part.unlink(missing_ok=True)
-        for step in self._steps("step"):
+        steps = self._steps("step")
+        if (noted := self._noted_last()) > max(steps, default=0):
+            notices.append(f"the state of training at step {noted} is missing")
+        for step in steps:
             try:
                 state = read(self._path("step", step), step)
                 if (best := (state.memory.get("best") or {}).get("step")) is not None:
@@ -91,12 +98,25 @@ class StateFolder:
         for other in self._steps("step"):
             if other > step:
                 self._path("step", other).unlink(missing_ok=True)
+        self._note_last(max(self._steps("step"), default=0))
 
     def clear(self) -> None:
         """Remove all states."""
         for kind in ("step", "best"):
             for step in self._steps(kind):
                 self._path(kind, step).unlink(missing_ok=True)
+        (self.folder / LAST).unlink(missing_ok=True)
+
+    def _note_last(self, step: int) -> None:
+        if self.folder.is_dir():
+            write_text(self.folder / LAST, str(step))
+
+    def _noted_last(self) -> int:
+        """Return the step of the last state that was written; 0 where none is on record."""
+        try:
+            return int((self.folder / LAST).read_text())
+        except (OSError, ValueError):
+            return 0
 
     def _write(self, kind: str, state: State) -> None:
         path = self._path(kind, state.step)

@@ -36,7 +36,7 @@ def test_last_state_comes_back_bit_by_bit_and_older_ones_are_removed(states: Sta
     assert (found.step, notices) == (30, ())
     assert found.arrays["w"].tobytes() == state(30).arrays["w"].tobytes()
     assert found.memory == {"rows": [{"loss": 0.1}], "best": {"step": 20}}
-    names = sorted(path.name for path in states.folder.iterdir())
+    names = sorted(path.name for path in states.folder.glob("*.state"))
     assert names == ["best-000000020.state", "step-000000020.state", "step-000000030.state"]
 
 
@@ -71,11 +71,17 @@ def test_damaged_state_falls_back_to_the_one_before_and_says_so(
     assert words in notice
 
 
-def test_missing_state_falls_back_to_the_one_before(states: StateFolder) -> None:
+def test_missing_state_falls_back_to_the_one_before_and_says_so(states: StateFolder) -> None:
     (states.folder / "step-000000030.state").unlink()
-    found, _ = states.last()
+    found, notices = states.last()
     assert found is not None
-    assert found.step == 20
+    assert (found.step, notices) == (20, ("the state of training at step 30 is missing",))
+    # Said once: training has gone on from there.
+    states.forget(20)
+    assert states.last()[1] == ()
+    for path in states.folder.glob("*.state"):
+        path.unlink()
+    assert states.last() == (None, ("the state of training at step 20 is missing",))
 
 
 def test_state_whose_best_weights_are_gone_is_damaged(states: StateFolder) -> None:
