@@ -36,6 +36,9 @@ COLUMNS = "100"
 CHANGING = (
     # A stage says what it found, how long it took, and whether it came from the store.
     (re.compile(r"^(\d+ of \d+ [^:]+): .*"), r"\1"),
+    # Another processor trains another network, which is wrong elsewhere.
+    (re.compile(r"^( *(?:confused most|worst items)): .*"), r"\1"),
+    (re.compile(r'(?<=\{"label": ")[^"]+(?=", "score")'), "NAME"),
     (re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}"), "RUN"),
     (re.compile(r"/tmp/[\w./-]+"), "PATH"),  # noqa: S108 (a pattern, no file)
     (re.compile(r"\b[0-9a-f]{12,64}\b|(?<=-)[0-9a-f]{8}(?=-)|\bSHA256:[\w+/]+"), "HASH"),
