@@ -32,6 +32,9 @@ HOOKS = "hooks"
 DATA = "EDGEKIT_TEST_DATA"
 # A terminal as wide as the pages.
 COLUMNS = "100"
+# A reader's terminal is no CI's: pytest, for one, prints whole lines where one of these is set.
+OF_CI = ("CI", "BUILD_NUMBER", "CONTINUOUS_INTEGRATION", "PYTEST_ADDOPTS")
+OF_GITHUB = "GITHUB_"
 # What differs from one host or run to the next.
 CHANGING = (
     # A stage says what it found, how long it took, and whether it came from the store.
@@ -110,7 +113,11 @@ def run(command: str, folder: Path, root: Path, programs: Path = BIN) -> str:
 
 def environment(root: Path, programs: Path) -> Mapping[str, str]:
     """Return a reader's variables, with a name for git, and where edgekit is published."""
-    rest = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
+    rest = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(OF_GITHUB) and name not in OF_CI
+    }
     path = os.pathsep.join([str(programs), str(BIN), os.environ["PATH"]])
     git = {
         f"GIT_{who}_{what}": value

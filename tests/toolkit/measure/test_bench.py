@@ -17,7 +17,7 @@ from benching import probe_bundle
 from tflite_files import G, N, T, build, int8_dense
 
 from conftest import edgekit, once
-from edgekit import api
+from edgekit import api, statistics
 from edgekit.errors import BundleError, DataError, DeviceError, ProjectError
 from edgekit.evaluation import profile
 from edgekit.evaluation.protocol import Protocol
@@ -250,7 +250,10 @@ def test_the_host_is_calibrated_before_it_compares(done: Path, tmp_path: Path) -
     found = bench(tmp_path, done / "dense.tflite", calibrate=True)
     assert found.calibration.how == "measured"
     assert found.calibration.value is not None
-    assert found.calibration.value > 0
+    # Nanoseconds of whole microseconds may agree to the last one in all launches: 0 is a figure.
+    assert found.calibration.value >= 0
+    assert found.calibration.n is not None
+    assert found.calibration.n >= statistics.least_independent()
 
 
 def test_tflm_has_the_smallest_arena_in_its_row(done: Path, tmp_path: Path) -> None:
