@@ -86,13 +86,13 @@ def plugged() -> Iterator[SystemCheck]:
 
 def _sandbox() -> SystemCheck:
     """Check for Landlock: without it all works, but a hostile model file is not confined."""
-    found = state()
-    if not found.open:
+    sandbox = state()
+    if not sandbox.open:
         return SystemCheck(
-            "sandbox", Status.PASSED, found.title, "around all that opens a model", False
+            "sandbox", Status.PASSED, sandbox.title, "around all that opens a model", False
         )
-    message = f"{found.reason}: {found.open}; {found.fix}"
-    return SystemCheck("sandbox", Status.UNAVAILABLE, found.title, message, False)
+    message = f"{sandbox.reason}: {sandbox.open}; {sandbox.fix}"
+    return SystemCheck("sandbox", Status.UNAVAILABLE, sandbox.title, message, False)
 
 
 def _compiler(name: str, version: Callable[[], str], what: str) -> SystemCheck:

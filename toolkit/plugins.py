@@ -57,7 +57,7 @@ def installed() -> tuple[Plugin, ...]:
     from importlib import metadata
 
     every = metadata.entry_points()
-    found = [
+    plugins = [
         Plugin(
             group,
             entry.name,
@@ -69,7 +69,7 @@ def installed() -> tuple[Plugin, ...]:
         for group in GROUPS
         for entry in every.select(group=group)
     ]
-    return tuple(sorted(found, key=lambda one: (one.group, one.name, one.distribution)))
+    return tuple(sorted(plugins, key=lambda one: (one.group, one.name, one.distribution)))
 
 
 class Table(Mapping[str, T]):
@@ -133,20 +133,20 @@ class Table(Mapping[str, T]):
         if others:
             raise plugin.error(TAKEN, f"the name is also that of {others[0].title}")
         try:
-            found = plugin.entry.load()
+            loaded = plugin.entry.load()
         # Whatever the code of another hand does at its import.
         except (Exception, SystemExit) as error:
             raise plugin.error(BROKEN, f"importing it raised {_told(error)}") from error
-        if not isinstance(found, self._kind):
+        if not isinstance(loaded, self._kind):
             wanted = f"{self._kind.__module__}.{self._kind.__qualname__}"
             raise plugin.error(
-                "EK-PLUGIN-002", f"{plugin.value} is a {type(found).__name__}, not a {wanted}"
+                "EK-PLUGIN-002", f"{plugin.value} is a {type(loaded).__name__}, not a {wanted}"
             )
-        named = getattr(found, "name", plugin.name)
+        named = getattr(loaded, "name", plugin.name)
         if self._made is None and named != plugin.name:
             raise plugin.error(WRONG, f"{plugin.value} calls itself {named!r}")
         try:
-            return found if self._made is None else self._made(plugin.name, found)
+            return loaded if self._made is None else self._made(plugin.name, loaded)
         except Exception as error:
             raise plugin.error(
                 "EK-PLUGIN-002", f"it does not hold what it must: {_told(error)}"

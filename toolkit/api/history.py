@@ -64,17 +64,17 @@ def trends(
         for entry in entries
         if (not targets or entry.target in targets) and (not models or entry.model in models)
     )
-    found = tuple(
+    shown = tuple(
         trend for trend in history.trends(entries, candidate) if not names or trend.name in names
     )
     ends = {
         (trend.points[step.at - 1].commit, trend.points[step.at].commit)
-        for trend in found
+        for trend in shown
         for step in trend.steps or ()
     }
     folder = path.absolute() if path.is_dir() else path.absolute().parent
     between = {pair: history.commits_between(folder, *pair) for pair in ends if pair[1]}
-    return Trends(found, between)
+    return Trends(shown, between)
 
 
 def _known(path: Path, kind: str, chosen: Sequence[str], known: set[str]) -> None:

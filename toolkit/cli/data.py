@@ -117,19 +117,20 @@ def _split(tables: tuple[Any, Any], root: Path, options: dict[str, Any]) -> int:
 
 
 def _lines(done: Any) -> Iterator[str]:
-    found = done.description
-    yield f"{found.source}: {found.count:,} items, {found.bytes / 1e6:,.1f} MB as arrays"
-    for array in found.arrays:
+    description = done.description
+    size = f"{description.bytes / 1e6:,.1f} MB as arrays"
+    yield f"{description.source}: {description.count:,} items, {size}"
+    for array in description.arrays:
         values = ""
         if array.low is not None:
             values = f", {array.low:.4g} to {array.high:.4g}, mean {array.mean:.4g}"
         yield f"  {array.use} {array.name!r}: {array.dtype} {list(array.shape)}{values}"
-    if found.classes:
-        counts = list(found.classes.items())
+    if description.classes:
+        counts = list(description.classes.items())
         listed = ", ".join(f"{name}: {count:,}" for name, count in counts[:LISTED])
         more = f" and {len(counts) - LISTED} more" if len(counts) > LISTED else ""
         yield f"  {len(counts)} classes: {listed}{more}"
-    yield from (f"  {notice}" for notice in found.notices)
+    yield from (f"  {notice}" for notice in description.notices)
     if done.waits:
         waits = done.waits
         size, whole = waits["batch_size"], waits["whole"]

@@ -36,12 +36,12 @@ def command(name: tuple[str, ...], as_json: bool, verbose: bool, quiet: bool) ->
     written = " ".join(name)
     area = written.upper().removeprefix("EK-").removesuffix("-")
     if not written or area in explanations.AREAS:
-        found = _listed(area)
+        listed = _listed(area)
         if as_json:
-            print_json(found)
+            print_json(listed)
         else:
             width = out.width if out.edge else WIDTH
-            print_lines(out, _rows(found, width) if written else _overview(found, width))
+            print_lines(out, _rows(listed, width) if written else _overview(listed, width))
         return 0
     try:
         explanation = explanations.explain(written)
@@ -97,12 +97,12 @@ def _listed(area: str) -> dict[str, Any]:
     }
 
 
-def _overview(found: dict[str, Any], width: int) -> Iterator[Line]:
+def _overview(overview: dict[str, Any], width: int) -> Iterator[Line]:
     yield "codes (edgekit explain DATA lists those of an area)", "bold"
-    for name, area in found["areas"].items():
+    for name, area in overview["areas"].items():
         yield f"  EK-{name + '-…':<11} {len(area['codes']):>3}  {area['about']}", ""
     yield "checks (edgekit explain size)", "bold"
-    for name, each in found["checks"].items():
+    for name, each in overview["checks"].items():
         yield _row(f"  {name:<20} ", each["what"], width), ""
 
 

@@ -58,15 +58,15 @@ class Command(click.Command):
                 write_rows(formatter, rows, COLUMN)
 
     def _sections(self, context: click.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-        found: dict[str, list[tuple[str, str]]] = {OWN: [], GENERAL: []}
+        sections: dict[str, list[tuple[str, str]]] = {OWN: [], GENERAL: []}
         for parameter in self.get_params(context):
             if isinstance(parameter, click.Option) and (
                 record := parameter.get_help_record(context)
             ):
                 title = getattr(parameter, "section", GENERAL) or OWN
-                found.setdefault(title, []).append(record)
-        last = found.pop(GENERAL)
-        yield from ((title, rows) for title, rows in found.items() if rows)
+                sections.setdefault(title, []).append(record)
+        last = sections.pop(GENERAL)
+        yield from ((title, rows) for title, rows in sections.items() if rows)
         yield GENERAL, last
 
 

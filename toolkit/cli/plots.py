@@ -67,12 +67,12 @@ def write_plots(done: Any, folder: Path, options: dict[str, Any]) -> None:
     draw(charts.of_run(run, run.shipped), options)
 
 
-def draw(found: Charts, options: dict[str, Any]) -> None:
+def draw(charts: Charts, options: dict[str, Any]) -> None:
     """Draw charts into the folder that was asked for, and say which."""
     from edgekit.cli.console import console, print_lines
     from edgekit.report import plots, words
 
-    drawn = plots.write(found, options["plots"])
+    drawn = plots.write(charts, options["plots"])
     if options["quiet"]:
         return
     lines = [(f"plots {words.path(drawn.folder)}: {', '.join(drawn.drawn)}", "dim")]

@@ -21,12 +21,12 @@ def project_of(options: dict[str, Any]) -> Any:
     Devices that ``--device`` names may be those of this folder's project file in either case. Of
     several ``[models]`` --model picks one.
     """
-    found = projects_of(options)
-    if len(found) > 1:
+    projects = projects_of(options)
+    if len(projects) > 1:
         from edgekit.project.models import several
 
-        raise several(found[0].origin.name, tuple(one.model.name for one in found))
-    return found[0]
+        raise several(projects[0].origin.name, tuple(one.model.name for one in projects))
+    return projects[0]
 
 
 def model_or_projects(names: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def model_or_projects(names: tuple[str, ...], options: dict[str, Any]) -> dict[s
     several is none.
     """
     files = {name: _project_file(name) for name in names}
-    found = {file.resolve(): file for file in files.values() if file is not None}
-    if not found and len(files) < 2:
+    project_files = {file.resolve(): file for file in files.values() if file is not None}
+    if not project_files and len(files) < 2:
         return {**options, "model": next(iter(files), None), "projects": ()}
     if wrong := [name for name, file in files.items() if file is None]:
         from edgekit.project import FILE
@@ -46,9 +46,9 @@ def model_or_projects(names: tuple[str, ...], options: dict[str, Any]) -> dict[s
         raise click.UsageError(f"{message}; one MODEL is converted at a time, or several projects")
     if options["project_file"]:
         raise click.UsageError("--project is one project, and others are named: name that one too")
-    if len(names) > len(found):
+    if len(names) > len(project_files):
         click.echo("a project that is named twice is converted once", err=True)
-    (first, *others) = found.values()
+    (first, *others) = project_files.values()
     if not others:
         return {**options, "model": None, "project_file": first, "projects": ()}
     return {**options, "model": None, "projects": (first, *others)}

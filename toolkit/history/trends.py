@@ -88,16 +88,16 @@ def _trend(key: tuple[str, str, str, str], rows: list[tuple[HistoryEntry, Point]
     last = rows[-1][0]
     values = np.array([point.figure.value for _, point in rows], dtype=np.float64)
     try:
-        found: tuple[Step, ...] | None = steps(values, exact=name in COUNTED)
+        changes: tuple[Step, ...] | None = steps(values, exact=name in COUNTED)
     except ImportError:
-        found = None
+        changes = None
     return Trend(
         model=model,
         subject=subject,
         name=name,
         machine=machine,
         points=tuple(point for _, point in rows),
-        steps=found,
+        steps=changes,
         worse_when_lower=name in last.worse_when_lower or name == "sqnr",
         share=name in last.shares,
     )

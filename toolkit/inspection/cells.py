@@ -68,53 +68,53 @@ class FileFacts:
     in_float: bool
 
     @classmethod
-    def of(cls, found: Inspection) -> FileFacts:
-        saved = sum(row.bytes * (1 - TO_INT8.get(row.dtype, 1.0)) for row in found.weights)
-        ends = (*found.file.inputs, *found.file.outputs)
-        kinds = {layer.precision.kind for layer in found.layers}
+    def of(cls, inspection: Inspection) -> FileFacts:
+        saved = sum(row.bytes * (1 - TO_INT8.get(row.dtype, 1.0)) for row in inspection.weights)
+        ends = (*inspection.file.inputs, *inspection.file.outputs)
+        kinds = {layer.precision.kind for layer in inspection.layers}
         free = [t.name for t in ends if -1 in (*t.shape, *t.signature_shape)]
         return cls(
-            program=compiled.compiled_for(found.file),
-            precision=precision_in(found.file),
-            lacking=_lacking(found),
-            as_int8=found.bytes - saved,
+            program=compiled.compiled_for(inspection.file),
+            precision=precision_in(inspection.file),
+            lacking=_lacking(inspection),
+            as_int8=inspection.bytes - saved,
             free=free[0] if free else "",
-            edge_tpu=edge_tpu.refusal(found.file),
+            edge_tpu=edge_tpu.refusal(inspection.file),
             in_float=bool(kinds & {"float", "dynamic"}) and "integer" not in kinds,
         )
 
 
-def _lacking(found: Inspection) -> tuple[str, str, bool] | None:
+def _lacking(inspection: Inspection) -> tuple[str, str, bool] | None:
     try:
-        resolver.check(found.file)
+        resolver.check(inspection.file)
     except ConversionError as error:
         return error.message, error.hint, isinstance(error, NoTflmKernels)
     return None
 
 
 def cells(
-    found: Inspection, facts: FileFacts, target: Target, trials: FitTrials
+    inspection: Inspection, facts: FileFacts, target: Target, trials: FitTrials
 ) -> tuple[Cell, ...]:
     """Return the cells that do not depend on the target's runtimes."""
     return (
-        _flash(found, facts, target, trials),
-        _memory(found, facts, target, trials),
+        _flash(inspection, facts, target, trials),
+        _memory(inspection, facts, target, trials),
         _precision(facts, target),
-        _npu(found, facts, target, trials),
-        _io(found, facts, target),
+        _npu(inspection, facts, target, trials),
+        _io(inspection, facts, target),
     )
 
 
-def _flash(found: Inspection, facts: FileFacts, target: Target, trials: FitTrials) -> Cell:
+def _flash(inspection: Inspection, facts: FileFacts, target: Target, trials: FitTrials) -> Cell:
     limit = target.memory.most_flash
     if limit is None:
         return _without("flash", "the catalog states no limit for the file")
     tried = _compiled(target, trials)
-    size = tried.bytes if tried and tried.bytes else found.bytes
+    size = tried.bytes if tried and tried.bytes else inspection.bytes
     what = "the compiled file" if tried and tried.bytes else "the file"
     cell = _share("flash", what, size, limit, "flash", "measured")
     if cell.verdict == "does not fit":
-        return replace(cell, fix=_smaller(found.bytes, facts.as_int8, limit))
+        return replace(cell, fix=_smaller(inspection.bytes, facts.as_int8, limit))
     if target.system == BARE_METAL and size + FIRMWARE > limit:
         reason = (
             f"{cell.reason}, and a firmware with TFLM needs up to {FIRMWARE // 1000} kB beside it"
@@ -123,7 +123,7 @@ def _flash(found: Inspection, facts: FileFacts, target: Target, trials: FitTrial
     return cell
 
 
-def _memory(found: Inspection, facts: FileFacts, target: Target, trials: FitTrials) -> Cell:
+def _memory(inspection: Inspection, facts: FileFacts, target: Target, trials: FitTrials) -> Cell:
     limit = target.memory.most_ram
     if limit is None:
         return _without("memory", "the catalog states no memory of a model's")
@@ -134,13 +134,13 @@ def _memory(found: Inspection, facts: FileFacts, target: Target, trials: FitTria
     if target.system == BARE_METAL and arena is not None:
         what = "the smallest arena on this host, where pointers are longer,"
         return _shrunk(_share("memory", what, arena, limit, "RAM"), arena, limit, facts)
-    peaks = [entry.memory.peak for entry in found.entries]
+    peaks = [entry.memory.peak for entry in inspection.entries]
     unknown = next((peak.reason for peak in peaks if peak.value is None), None)
     if unknown is not None or not peaks:
         reason = f"what lives at once is not known: {unknown or 'it has no entry point'}"
         return Cell("memory", "not known", "unavailable", "?", reason, FIXED)
     peak = max(peak.value or 0.0 for peak in peaks)
-    held = 0 if target.system == BARE_METAL else found.bytes
+    held = 0 if target.system == BARE_METAL else inspection.bytes
     what = "activations, at least," if not held else "activations and weights, at least,"
     return _shrunk(_share("memory", what, peak + held, limit, "RAM"), peak + held, limit, facts)
 
@@ -204,12 +204,12 @@ def _conversion(precision: str, target: Target) -> str:
     return f"convert with --precision {taken[0]}{ends}"
 
 
-def _npu(found: Inspection, facts: FileFacts, target: Target, trials: FitTrials) -> Cell:
+def _npu(inspection: Inspection, facts: FileFacts, target: Target, trials: FitTrials) -> Cell:
     npu = target.npu
     if npu is None:
         return _without("npu", "it has none")
     if facts.program is not None:
-        return _programmed(found, facts.program, npu.accelerator)
+        return _programmed(inspection, facts.program, npu.accelerator)
     if facts.in_float:
         fix = "convert with --precision int8"
         return Cell("npu", "does not fit", "estimated", "0 %", IN_FLOAT, fix)
@@ -225,7 +225,7 @@ def _npu(found: Inspection, facts: FileFacts, target: Target, trials: FitTrials)
     return Cell("npu", "fits", "estimated", percent(tried.share or 0.0), tried.reason)
 
 
-def _programmed(found: Inspection, program: str, accelerator: str) -> Cell:
+def _programmed(inspection: Inspection, program: str, accelerator: str) -> Cell:
     """Return the cell of a compiled file: its program counts, and what is left beside it."""
     if program == ETHOS_U and accelerator.startswith(ETHOS_U):
         reason = "its program does not say for which NPU"
@@ -234,14 +234,14 @@ def _programmed(found: Inspection, program: str, accelerator: str) -> Cell:
         fix = "compile the uncompiled file for its own NPU"
         reason = f"it was compiled for {program}"
         return Cell("npu", "does not fit", "measured", "no", reason, fix)
-    names = [node.operator for _, node in nodes(found.file)]
+    names = [node.operator for _, node in nodes(inspection.file)]
     left = sum(name not in (ETHOS_U, edge_tpu.EDGE_TPU) for name in names)
     beside = f", with {left} operators beside it on the CPU" if left else ""
     return Cell("npu", "fits", "measured", "yes", f"it was compiled for {program}{beside}")
 
 
-def _io(found: Inspection, facts: FileFacts, target: Target) -> Cell:
-    edges = [edge for entry in found.entries for edge in (*entry.inputs, *entry.outputs)]
+def _io(inspection: Inspection, facts: FileFacts, target: Target) -> Cell:
+    edges = [edge for entry in inspection.entries for edge in (*entry.inputs, *entry.outputs)]
     dtypes = list(dict.fromkeys(edge.dtype.lower() for edge in edges))
     cell = Cell("io", "fits", "measured", dtypes[0] if dtypes else "none", ", ".join(dtypes))
     if all(runtime.loads != "tflite" for runtime in target.runtimes):

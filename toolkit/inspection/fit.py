@@ -74,28 +74,34 @@ class TargetFit:
     cells: tuple[Cell, ...] = ()
 
 
-def fits(found: Inspection, trials: FitTrials = NOTHING) -> tuple[TargetFit, ...]:
+def fits(inspection: Inspection, trials: FitTrials = NOTHING) -> tuple[TargetFit, ...]:
     """Judge for every target of the catalog whether it runs the file.
 
     By operator versions and the like, and by the trials where there are any: what a runtime
     refused does not fit, whatever the tables say. A file with errors is not known to run anywhere.
     """
-    facts = FileFacts.of(found)
-    return tuple(_target(found, facts, target, trials) for target in catalog.every())
+    facts = FileFacts.of(inspection)
+    return tuple(_target(inspection, facts, target, trials) for target in catalog.every())
 
 
 def _target(
-    found: Inspection, facts: FileFacts, target: catalog.Target, trials: FitTrials
+    inspection: Inspection, facts: FileFacts, target: catalog.Target, trials: FitTrials
 ) -> TargetFit:
     if facts.program is not None:
-        rows = tuple(_compiled(found, one, target, facts.program) for one in target.runtimes)
+        rows = tuple(_compiled(inspection, one, target, facts.program) for one in target.runtimes)
     elif target.npu is not None:
-        rows = tuple(_for_npu(found, one, target, target.npu, trials) for one in target.runtimes)
+        rows = tuple(
+            _for_npu(inspection, one, target, target.npu, trials) for one in target.runtimes
+        )
     else:
-        rows = tuple(_runtime(found, one, target, trials) for one in target.runtimes)
+        rows = tuple(_runtime(inspection, one, target, trials) for one in target.runtimes)
     how = max((row.how for row in rows), key=ORDER.index)
     runtime = _runtime_cell(rows, how)
-    board = (_operators(found, facts, target), runtime, *cells(found, facts, target, trials))
+    board = (
+        _operators(inspection, facts, target),
+        runtime,
+        *cells(inspection, facts, target, trials),
+    )
     return TargetFit(target.id, target.title, _verdict(board, target), rows, how, board)
 
 
@@ -132,14 +138,16 @@ def _verdict(board: Sequence[Cell], target: catalog.Target) -> Verdict:
     return runtime if runtime != "does not apply" else "not known"
 
 
-def _operators(found: Inspection, facts: FileFacts, target: catalog.Target) -> Cell:
+def _operators(inspection: Inspection, facts: FileFacts, target: catalog.Target) -> Cell:
     """Return whether the target's runtimes have kernels for the file's operators, by the tables."""
     cell = Cell("operators", "fits", "estimated", "yes", "it has kernels for every operator")
-    answers = [_kernels(found, facts, target, runtime) for runtime in target.runtimes]
+    answers = [_kernels(inspection, facts, target, runtime) for runtime in target.runtimes]
     lacking = [one for one in answers if one is not None and one[0]]
     if any(one is None for one in answers):
         lost = next(r for r, one in zip(target.runtimes, answers, strict=True) if one is None)
-        reason = runtime_version.fits(found.runtime, lost.name, lost.version, kernels="").reason
+        reason = runtime_version.fits(
+            inspection.runtime, lost.name, lost.version, kernels=""
+        ).reason
         return replace(cell, verdict="not known", how="unavailable", value="?", reason=reason)
     if len(lacking) < len(answers):
         partly: State = "fits in part" if lacking else "fits"
@@ -150,17 +158,17 @@ def _operators(found: Inspection, facts: FileFacts, target: catalog.Target) -> C
 
 
 def _kernels(
-    found: Inspection, facts: FileFacts, target: catalog.Target, runtime: catalog.Runtime
+    inspection: Inspection, facts: FileFacts, target: catalog.Target, runtime: catalog.Runtime
 ) -> tuple[str, str] | None:
     """Tell which operators a runtime has no kernels for, and the fix; empty for none, None where
     nothing tells."""
     if runtime.loads != "tflite":
         return _takes(runtime), PACKED
     if facts.program is not None:
-        row = _compiled(found, runtime, target, facts.program)
+        row = _compiled(inspection, runtime, target, facts.program)
         return (row.reason, row.fix) if row.fits is False else ("", "")
     if runtime.kernels == "tflm":
-        codes = {one.code: one for one in found.findings}
+        codes = {one.code: one for one in inspection.findings}
         bare = next((codes[code] for code in sorted(NOT_BARE & codes.keys())), None)
         if bare is not None:
             return f"microcontrollers do not take this: {bare.message}", bare.fix
@@ -169,7 +177,7 @@ def _kernels(
         return "", ""
     if runtime.kernels not in runtime_version.AXES:
         return None
-    minimum = found.runtime
+    minimum = inspection.runtime
     if minimum.flex:
         reason = f"{runtime.name} has no TensorFlow operators: {', '.join(minimum.flex)}"
         return reason, "convert without SELECT_TF_OPS, with builtin operators only"
@@ -181,7 +189,7 @@ def _kernels(
 
 
 def _compiled(
-    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, program: str
+    inspection: Inspection, runtime: catalog.Runtime, target: catalog.Target, program: str
 ) -> RuntimeFit:
     """Judge a compiled file: it fits what it was compiled for, and nothing else."""
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
@@ -194,11 +202,14 @@ def _compiled(
         return replace(row, reason=f"it holds {named}: {why}", fix=fix)
     try:
         if runtime.name == "tflm":
-            resolver.check(found.file)
+            resolver.check(inspection.file)
     except ConversionError as error:
         return replace(row, reason=error.message, fix=error.hint)
     rest = runtime_version.fits(
-        replace(found.runtime, custom=()), runtime.name, runtime.version, kernels=runtime.kernels
+        replace(inspection.runtime, custom=()),
+        runtime.name,
+        runtime.version,
+        kernels=runtime.kernels,
     )
     if rest.fits is False:
         return replace(row, reason=rest.reason, fix=rest.fix)
@@ -206,7 +217,7 @@ def _compiled(
 
 
 def _for_npu(
-    found: Inspection,
+    inspection: Inspection,
     runtime: catalog.Runtime,
     target: catalog.Target,
     npu: catalog.Npu,
@@ -214,15 +225,15 @@ def _for_npu(
 ) -> RuntimeFit:
     """Judge a file that is still to be compiled: by the compiler's trial, else by rules."""
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
-    kinds = {layer.precision.kind for layer in found.layers}
+    kinds = {layer.precision.kind for layer in inspection.layers}
     if kinds & {"float", "dynamic"} and "integer" not in kinds:
         return replace(row, reason=IN_FLOAT, fix="convert with --precision int8")
     if npu.accelerator == edge_tpu.ACCELERATOR:
-        refusal = edge_tpu.refusal(found.file)
+        refusal = edge_tpu.refusal(inspection.file)
         if refusal:
             return replace(row, reason=refusal[0], fix=refusal[1])
         # What is not mapped runs in the runtime, as the whole file does before it is compiled.
-        return _runtime(found, runtime, target, trials)
+        return _runtime(inspection, runtime, target, trials)
     if (
         trials.accelerators.get(npu.accelerator, FitTrial("unavailable", "")).outcome
         == "unavailable"
@@ -239,16 +250,16 @@ def _for_npu(
 
 
 def _runtime(
-    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: FitTrials
+    inspection: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: FitTrials
 ) -> RuntimeFit:
-    row = _by_tables(found, runtime)
+    row = _by_tables(inspection, runtime)
     tried = trials.runtimes.get(runtime.name)
     if tried is None or tried.outcome == "unavailable" or tried.version != runtime.version:
         return row
     here = (target.system, target.machine) == (platform.system(), platform.machine())
     row = replace(row, how="measured" if here else "estimated")
     name = f"{runtime.name} {runtime.version}"
-    free = row.fits and any(one.code == FREE_SIZES for one in found.findings)
+    free = row.fits and any(one.code == FREE_SIZES for one in inspection.findings)
     if free and tried.outcome != "ran":
         reason = f"{name} does not take its free sizes as {FREE}: {tried.reason}"
         return replace(row, fits=None, reason=reason, fix="try it on real items: edgekit evaluate")
@@ -259,28 +270,28 @@ def _runtime(
         reason = f"{name} loads it, and an inference on zeros ended: {tried.reason}"
         fix = "try it on real items: edgekit evaluate, or edgekit bench"
         return replace(row, fits=None, reason=reason, fix=fix)
-    return _ran(found, row, name)
+    return _ran(inspection, row, name)
 
 
-def _ran(found: Inspection, row: RuntimeFit, name: str) -> RuntimeFit:
+def _ran(inspection: Inspection, row: RuntimeFit, name: str) -> RuntimeFit:
     """Judge a file that a runtime ran once; its outputs may still be wrong."""
     if row.runtime == "tflm" and row.fits is False:
         return replace(row, reason=f"{name} runs it, but wrongly: {row.reason}")
     if row.fits is False:
         reason = f"{name} runs it, but its outputs are in doubt: {row.reason}"
         return replace(row, fits=None, reason=reason)
-    errors = _errors(found)
+    errors = _errors(inspection)
     if errors:
         reason = f"{name} runs it, but the file has errors: {', '.join(errors)}"
         return replace(row, fits=None, reason=reason, fix="repair the file first")
-    if row.runtime == "tflm" and any(one.code == FREE_SIZES for one in found.findings):
+    if row.runtime == "tflm" and any(one.code == FREE_SIZES for one in inspection.findings):
         return row
     return replace(row, fits=True, reason=f"{name} loaded it, and ran it once on zeros", fix="")
 
 
-def _by_tables(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
+def _by_tables(inspection: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
-    codes = {one.code: one for one in found.findings}
+    codes = {one.code: one for one in inspection.findings}
     if runtime.loads != "tflite":
         return replace(row, reason=_takes(runtime), fix=PACKED)
     if runtime.name == "tflm":
@@ -289,7 +300,7 @@ def _by_tables(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
             reason = f"microcontrollers do not take this: {bare.message}"
             return replace(row, reason=reason, fix=bare.fix)
         try:
-            resolver.check(found.file)
+            resolver.check(inspection.file)
         except ConversionError as error:
             return replace(row, reason=error.message, fix=error.hint)
         if FREE_SIZES in codes:
@@ -301,9 +312,9 @@ def _by_tables(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
         one = codes[MISPLACED]
         return replace(row, reason=f"{runtime.name} refuses it: {one.message}", fix=one.fix)
     fit = runtime_version.fits(
-        found.runtime, runtime.name, runtime.version, kernels=runtime.kernels
+        inspection.runtime, runtime.name, runtime.version, kernels=runtime.kernels
     )
-    errors = _errors(found)
+    errors = _errors(inspection)
     if fit.fits and errors:
         reason = f"the file has errors: {', '.join(errors)}"
         return replace(row, fits=None, reason=reason, fix="repair the file first")
@@ -315,8 +326,8 @@ def _takes(runtime: catalog.Runtime) -> str:
     return f"{runtime.name} takes a {LOADED[runtime.loads]}, not a .tflite file"
 
 
-def _errors(found: Inspection) -> list[str]:
-    return [one.code for one in found.findings if one.severity == "error"]
+def _errors(inspection: Inspection) -> list[str]:
+    return [one.code for one in inspection.findings if one.severity == "error"]
 
 
 def fits_json(rows: tuple[TargetFit, ...]) -> Json:

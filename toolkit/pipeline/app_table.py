@@ -59,7 +59,7 @@ def _told(words: str | None) -> Licence:
 
 def _extra_files(named: tuple[str, ...], root: Path) -> Mapping[str, bytes]:
     """Return the user's files by their path below the project; of a folder, all that it holds."""
-    found: dict[str, bytes] = {}
+    extra: dict[str, bytes] = {}
     for name in named:
         path = (root / name).resolve()
         if not path.is_relative_to(root.resolve()) or not path.exists():
@@ -70,5 +70,5 @@ def _extra_files(named: tuple[str, ...], root: Path) -> Mapping[str, bytes]:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in files:
             if file.is_file():
-                found[file.relative_to(root.resolve()).as_posix()] = file.read_bytes()
-    return found
+                extra[file.relative_to(root.resolve()).as_posix()] = file.read_bytes()
+    return extra

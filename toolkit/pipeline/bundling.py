@@ -327,9 +327,9 @@ def _kinds(target: Target, asked: tuple[str, ...], project: Project) -> tuple[st
     """Return the kinds of a target that were asked for. Raises :class:`ProjectError` for others."""
     if not asked:
         return kinds_of(target, project.bundle.kinds)
-    found = kinds_of(target, asked)
-    if not set(found) & set(asked):
+    kinds = kinds_of(target, asked)
+    if not set(kinds) & set(asked):
         message = f"{target.id} takes no bundle of kind {', '.join(asked)}"
         hint = f"its kinds: {', '.join(target.bundles)}"
         raise ProjectError("EK-PROJECT-072", message, hint)
-    return found
+    return kinds

@@ -130,14 +130,14 @@ def _most(count: int, item_bytes: int) -> int:
 
 def _in_turn(groups: list[list[int]], count: int) -> Index:
     """Return the first of each group, then the second of each, without the same twice."""
-    found: dict[int, None] = {}
+    chosen: dict[int, None] = {}
     for rank in range(max(map(len, groups))):
         for group in groups:
-            if rank < len(group) and len(found) < count:
-                found.setdefault(group[rank])
-        if len(found) >= count:
+            if rank < len(group) and len(chosen) < count:
+                chosen.setdefault(group[rank])
+        if len(chosen) >= count:
             break
-    return np.array(sorted(found), np.int64)
+    return np.array(sorted(chosen), np.int64)
 
 
 def _values(values: Floats, looked: Index) -> npt.NDArray[np.float64]:

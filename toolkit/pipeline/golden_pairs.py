@@ -43,20 +43,20 @@ def golden_pairs(
     user hears of outputs whose answers rounding could change.
     """
     names = tuple(spec.name for spec in reference.outputs)
-    found = open_outputs(answers_of(run, candidate, items).path / "outputs", names)
+    answers = open_outputs(answers_of(run, candidate, items).path / "outputs", names)
     inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
     item_bytes = sum(values[:1].nbytes for values in inputs.values())
     known = _margins(items, names)
-    chosen = golden.choose(found, items.labels, item_bytes, known)
+    chosen = golden.choose(answers, items.labels, item_bytes, known)
     if items.streams:
         # What is carried on is tested by items in their order, from the first one on.
         chosen = golden.begin(items.streams, len(items.index), item_bytes)
-    rounding = _rounding(candidate, {name: np.array(v[chosen]) for name, v in found.items()})
-    for name, values in found.items() if not items.streams else ():
+    rounding = _rounding(candidate, {name: np.array(v[chosen]) for name, v in answers.items()})
+    for name, values in answers.items() if not items.streams else ():
         chosen = chosen[
             golden.clear_items(np.array(values[chosen]), rounding[name], known.get(name))
         ]
-    outputs = {name: np.array(values[chosen]) for name, values in found.items()}
+    outputs = {name: np.array(values[chosen]) for name, values in answers.items()}
     families = _families(run, candidate, items, chosen, outputs) if tell else ()
     tolerance = {}
     for name, values in outputs.items():
@@ -87,9 +87,9 @@ def _families(
     outputs: Mapping[str, npt.NDArray[np.float32]],
 ) -> tuple[bundles.Family, ...]:
     """Return what the other runtimes that run the candidate here give for the golden items."""
-    found: list[bundles.Family] = []
+    families: list[bundles.Family] = []
     for tried in candidate.evaluation.runtimes:
-        seen = (JUDGE, *(family.runtime for family in found))
+        seen = (JUDGE, *(family.runtime for family in families))
         if tried.status is not Status.PASSED or tried.runtime in seen:
             continue
         try:
@@ -102,8 +102,8 @@ def _families(
             for name, values in theirs.items()
         }
         if theirs and all(np.isfinite(value) for value in differences.values()):
-            found.append(bundles.Family(tried.runtime, tried.version, theirs, differences))
-    return tuple(found)
+            families.append(bundles.Family(tried.runtime, tried.version, theirs, differences))
+    return tuple(families)
 
 
 def _outputs_on(
@@ -177,9 +177,9 @@ def _rounding(
     seen = max((r.disagreement or 0.0 for r in candidate.evaluation.runtimes), default=0.0)
     file = flatbuffer.read(candidate.path) if candidate.path else None
     steps = file.outputs_of(candidate.signature) if file else {}
-    found = {}
+    bounds = {}
     for name, values in outputs.items():
         scale = steps[name].scale if name in steps else 0.0
         rounding = STEPS * scale if scale else FLOAT_SHARE * max(float(np.abs(values).max()), 1e-6)
-        found[name] = max(rounding, 2 * seen)
-    return found
+        bounds[name] = max(rounding, 2 * seen)
+    return bounds

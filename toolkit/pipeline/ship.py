@@ -67,17 +67,17 @@ def keep_contents(
     if not items.evaluated:
         return {}
     shipped = {target.candidate for target in targets}
-    found = {}
+    by_candidate = {}
     with run.stage("golden pairs") as stage:
         for candidate in candidates:
             if candidate.path is None or candidate.problem or not candidate.evaluation.metrics:
                 continue
             tell = candidate.id in shipped
             contents = contents_of(run, candidate, reference, items, tell)
-            found[candidate.id] = replace(contents, saved_model=_served(candidate, made_of))
-            bundles.keep(found[candidate.id], run.folder / KEPT / candidate.id)
-        stage.result = f"of {len(found)} candidate{'' if len(found) == 1 else 's'}"
-    return found
+            by_candidate[candidate.id] = replace(contents, saved_model=_served(candidate, made_of))
+            bundles.keep(by_candidate[candidate.id], run.folder / KEPT / candidate.id)
+        stage.result = f"of {len(by_candidate)} candidate{'' if len(by_candidate) == 1 else 's'}"
+    return by_candidate
 
 
 def _served(candidate: Candidate, made_of: SavedModel) -> Path | None:

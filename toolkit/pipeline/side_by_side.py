@@ -48,12 +48,13 @@ def time_models(
     """Time models in turns; raises what the device and its runners raise."""
     candidates = [side.id for side in sides if side.id != REFERENCE]
 
-    def decided(found: Timings) -> bool:
-        latencies = {name: found.latency(name) for name in candidates}
+    def decided(timings: Timings) -> bool:
+        latencies = {name: timings.latency(name) for name in candidates}
         return all(
             decides_latency(latency, budget)
             and (
-                not ratio_limits(budget) or decides_ratio(found.ratio(name), latency.noise, budget)
+                not ratio_limits(budget)
+                or decides_ratio(timings.ratio(name), latency.noise, budget)
             )
             for name, latency in latencies.items()
             for budget in budgets

@@ -79,15 +79,15 @@ def runtimes(candidates: Iterable[Candidate]) -> str:
     return "; ".join(f"{name} {_on_runtime(found)}" for name, found in by_runtime.items())
 
 
-def _on_runtime(found: Mapping[Status, Sequence[str]]) -> str:
-    if set(found) == {Status.PASSED}:
+def _on_runtime(by_status: Mapping[Status, Sequence[str]]) -> str:
+    if set(by_status) == {Status.PASSED}:
         return "runs all"
-    if set(found) == {Status.UNAVAILABLE}:
+    if set(by_status) == {Status.UNAVAILABLE}:
         return "not tried"
     words = {Status.INCOMPATIBLE: "fails with", Status.UNAVAILABLE: "not tried with"}
     return ", ".join(
         f"{words.get(status, status.value)} {quantities.listed(names, MOST)}"
-        for status, names in found.items()
+        for status, names in by_status.items()
         if status is not Status.PASSED
     )
 
@@ -120,13 +120,13 @@ def bundles(candidate: str, packed: Sequence[Bundle]) -> str:
     return f"{candidate} as {sizes}" if packed else "none"
 
 
-def on_device(found: Sequence[OnDevice]) -> str:
+def on_device(results: Sequence[OnDevice]) -> str:
     """Tell the median of each candidate on a target's own device, or why there is none."""
     timed = [
         f"{one.candidate} {quantities.duration(one.latency.p50)}"
-        for one in found
+        for one in results
         if one.latency is not None
     ]
     if timed:
         return quantities.listed(timed, MOST)
-    return found[0].message if found else ""
+    return results[0].message if results else ""

@@ -157,12 +157,12 @@ def _fits(run: Run, reference: SavedModel, items: Items) -> tuple[tuple[str, Tar
     else:
         made = candidates(run, reference.in_float32, items)
         files = {one.precision: one.path for one in made if one.path and not one.problem}
-    found: dict[str, tuple[str, TargetFit]] = {}
+    best_fits: dict[str, tuple[str, TargetFit]] = {}
     for precision, path in files.items():
         try:
             rows = inspection.fits(inspection.inspect(path))
         except EdgekitError:
             continue
         # The last precision is the smallest: a target that takes it is listed by it.
-        found |= {row.target: (precision, row) for row in rows if row.verdict == "fits"}
-    return tuple(found[target.id] for target in catalog.every() if target.id in found)
+        best_fits |= {row.target: (precision, row) for row in rows if row.verdict == "fits"}
+    return tuple(best_fits[target.id] for target in catalog.every() if target.id in best_fits)

@@ -78,14 +78,14 @@ def _free_port() -> int:
 
 def training_logs(output: Path) -> tuple[TrainingLog, ...]:
     """List the logs below ``output``, by model, the newest first."""
-    found = []
+    logs = []
     for folder in (output / "build").glob(f"*/{LOGS}/*"):
         events = list(folder.rglob(EVENTS))
         if NAME.fullmatch(folder.name) and events and not folder.is_symlink():
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             modified = max(path.stat().st_mtime for path in events)
-            found.append(TrainingLog(folder.parent.parent.name, folder, size, modified))
-    return tuple(sorted(found, key=lambda log: (log.model, -log.modified)))
+            logs.append(TrainingLog(folder.parent.parent.name, folder, size, modified))
+    return tuple(sorted(logs, key=lambda log: (log.model, -log.modified)))
 
 
 def prune_logs(output: Path, keep: int) -> tuple[TrainingLog, ...]:

@@ -27,16 +27,16 @@ TITLES = {
 }
 
 
-def written(found: Survey, folder: Path) -> str:
+def written(survey: Survey, folder: Path) -> str:
     """Return the text of a project file for ``folder``; paths in it count from there."""
-    parts = (_head(found), _model(found, folder), _data(found, folder), _convert(found))
-    sections = (*parts, _evaluate(found), _targets(found))
+    parts = (_head(survey), _model(survey, folder), _data(survey, folder), _convert(survey))
+    sections = (*parts, _evaluate(survey), _targets(survey))
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
 
-def _head(found: Survey) -> Iterator[str]:
+def _head(survey: Survey) -> Iterator[str]:
     about = (
-        f"{Path(found.project.model.source).name}: what `edgekit init --from` found in it stands"
+        f"{Path(survey.project.model.source).name}: what `edgekit init --from` found in it stands"
         " beside each line. `edgekit convert` makes .tflite files of it, judges each against the"
         " model itself, and bundles what passes"
     )
@@ -44,8 +44,8 @@ def _head(found: Survey) -> Iterator[str]:
     yield "schema = 1"
 
 
-def _model(found: Survey, folder: Path) -> Iterator[str]:
-    table, model, reference = found.project.model, found.model, found.reference
+def _model(survey: Survey, folder: Path) -> Iterator[str]:
+    table, model, reference = survey.project.model, survey.model, survey.reference
     about = []
     if model is not None:
         about.append(TITLES.get(model.generation, f"a {model.kind} file"))
@@ -54,7 +54,7 @@ def _model(found: Survey, folder: Path) -> Iterator[str]:
     if reference is not None and reference.parameters:
         about.append(f"{reference.parameters:,} parameters")
     yield "[model]"
-    yield from _line("name", _text(found.name))
+    yield from _line("name", _text(survey.name))
     yield from _line("source", _text(_path(table.source, folder)), ", ".join(about))
     for key, is_path in MODEL_KEYS.items():
         value = getattr(table, key)
@@ -72,8 +72,8 @@ def _model(found: Survey, folder: Path) -> Iterator[str]:
             yield from _comments(f"state {pair}: {state.why}")
 
 
-def _data(found: Survey, folder: Path) -> Iterator[str]:
-    data, items = found.project.data, found.items
+def _data(survey: Survey, folder: Path) -> Iterator[str]:
+    data, items = survey.project.data, survey.items
     yield "[data]"
     if data.evaluate is None:
         yield from _comments(
@@ -91,40 +91,40 @@ def _data(found: Survey, folder: Path) -> Iterator[str]:
         yield from _line("# train", '"train.npz"', "to train, or to fine-tune a smaller model")
     if data.label_column is not None:
         yield from _line("label_column", _text(data.label_column))
-    yield from _preprocess(found)
-    yield from _labels(found, folder)
+    yield from _preprocess(survey)
+    yield from _labels(survey, folder)
 
 
-def _preprocess(found: Survey) -> Iterator[str]:
-    check, stated = found.check, found.project.data.preprocess
-    facts = next((one for one in found.facts.inputs if one.std), None) if found.facts else None
+def _preprocess(survey: Survey) -> Iterator[str]:
+    check, stated = survey.check, survey.project.data.preprocess
+    facts = next((one for one in survey.facts.inputs if one.std), None) if survey.facts else None
     kept = stated.model_dump(exclude_unset=True, exclude_none=True)
     if check is not None and check.better is not None and check.better.table:
         kept = {key: value for key, value in kept.items() if key not in SCALING}
         values = [*_stated(kept), check.better.table.strip("{ }")]
-        why = _evidence(found, check.better.title)
+        why = _evidence(survey, check.better.title)
         yield from _line("preprocess", f"{{ {', '.join(values)} }}", why)
     elif kept:
         values = _stated(kept)
-        why = f"as you said; {_evidence(found, '')}"
+        why = f"as you said; {_evidence(survey, '')}"
         yield from _line("preprocess", f"{{ {', '.join(values)} }}", why)
     elif facts is not None and check is None:
         mean, std = (_numbers(values) for values in (facts.mean, facts.std))
         why = "(x - mean) / std, as the file's TFLite Metadata says"
         yield from _line("preprocess", f"{{ mean = {mean}, std = {std} }}", why)
     else:
-        yield from _line("# preprocess", '{ scale = "1/255", offset = 0.0 }', _evidence(found, ""))
+        yield from _line("# preprocess", '{ scale = "1/255", offset = 0.0 }', _evidence(survey, ""))
     if check is not None and check.better is not None and not check.better.table:
-        yield from _comments(f"{_evidence(found, check.better.title)}: {check.better.fix}")
+        yield from _comments(f"{_evidence(survey, check.better.title)}: {check.better.fix}")
 
 
 def _stated(table: Mapping[str, Any]) -> list[str]:
     return [f"{key} = {json.dumps(value)}" for key, value in table.items()]
 
 
-def _evidence(found: Survey, better: str) -> str:
+def _evidence(survey: Survey, better: str) -> str:
     """Say how the model answers the items as given, and prepared otherwise."""
-    check, items = found.check, found.items
+    check, items = survey.check, survey.items
     if check is None or items is None:
         return "items are fed as they are"
     metric = items.metric.name
@@ -145,29 +145,29 @@ def _evidence(found: Survey, better: str) -> str:
     return f"as given: {metric} {told[given.title].split()[0]} on {count:,} items{beside}{doubt}"
 
 
-def _labels(found: Survey, folder: Path) -> Iterator[str]:
-    stated = found.project.data.labels
+def _labels(survey: Survey, folder: Path) -> Iterator[str]:
+    stated = survey.project.data.labels
     if isinstance(stated, str):
         yield from _line("labels", _text(_path(stated, folder)))
     elif stated:
         yield from _line("labels", json.dumps(list(stated), ensure_ascii=False))
-    elif found.labels:
-        names = json.dumps(list(found.labels), ensure_ascii=False)
-        yield from _line("labels", names, f"from {found.labels_from}")
+    elif survey.labels:
+        names = json.dumps(list(survey.labels), ensure_ascii=False)
+        yield from _line("labels", names, f"from {survey.labels_from}")
     else:
         why = "names of the classes, in the order of the outputs"
         yield from _line("# labels", '["cat", "dog"]', why)
 
 
-def _convert(found: Survey) -> Iterator[str]:
+def _convert(survey: Survey) -> Iterator[str]:
     yield "[convert]"
-    if found.precision:
-        why = f"the file is {found.precision} already: it is checked and bundled as it is"
+    if survey.precision:
+        why = f"the file is {survey.precision} already: it is checked and bundled as it is"
         yield from _line("as_is", "true", why)
         yield from _line("# reference", '"model.keras"', "what it was made from, to judge it by")
         return
     names = ["float32", "float16", "dynamic"]
-    if found.project.data.evaluate is None:
+    if survey.project.data.evaluate is None:
         why = "int8 too, once there is data to calibrate it with"
     else:
         names.append(INT8)
@@ -175,8 +175,8 @@ def _convert(found: Survey) -> Iterator[str]:
     yield from _line("precisions", json.dumps(names), why)
 
 
-def _evaluate(found: Survey) -> Iterator[str]:
-    items, stated = found.items, found.project.evaluate
+def _evaluate(survey: Survey) -> Iterator[str]:
+    items, stated = survey.items, survey.project.evaluate
     yield "[evaluate]"
     if items is not None and items.task is not None:
         yield from _line("task", _text(items.task.task.name), items.task.reason)
@@ -186,28 +186,28 @@ def _evaluate(found: Survey) -> Iterator[str]:
     else:
         why = "detected from labels and outputs, once there is data"
         yield from _line("# task", '"classification"', why)
-    outputs = found.reference.outputs if found.reference else ()
+    outputs = survey.reference.outputs if survey.reference else ()
     if items is not None and items.output and len(outputs) > 1:
         yield from _line("output", _text(items.output), "the main one of several outputs")
 
 
-def _targets(found: Survey) -> Iterator[str]:
+def _targets(survey: Survey) -> Iterator[str]:
     """Yield the targets that fit: this host is used, the others stand ready."""
-    own = [one for one in found.fits if one[1].target == found.host]
+    own = [one for one in survey.fits if one[1].target == survey.host]
     yield from _comments(
         "What ships where. Every target that fits by its tables is listed, with precision, runtimes"
         " and share of memory: take away the # of those that you ship to. `edgekit targets"
         " fit FILE` tries a file, and says why others do not fit or are not known to"
-        if found.fits
+        if survey.fits
         else "What ships where: `edgekit targets` lists the targets there are"
     )
-    if found.host:
+    if survey.host:
         why = f"this host; {_fit(*own[0])}" if own else "this host"
-        yield from _commented(f"[targets.{found.host}]", why)
-        yield from _commented(f"# [targets.{found.host}.budgets]", "what it must keep to")
+        yield from _commented(f"[targets.{survey.host}]", why)
+        yield from _commented(f"# [targets.{survey.host}.budgets]", "what it must keep to")
         yield '# size = "100 kB"'
-    for precision, row in found.fits:
-        if row.target != found.host:
+    for precision, row in survey.fits:
+        if row.target != survey.host:
             yield from _commented(f"# [targets.{row.target}]", _fit(precision, row))
 
 

@@ -64,17 +64,17 @@ def _check_names(table: Mapping[str, Any], models: Mapping[str, Mapping[str, Any
 
 def _one(name: str, base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """Lay a model's table over those of the file."""
-    found = dict(base)
+    merged = dict(base)
     general = base.get("model")
-    found["model"] = {**(general if isinstance(general, dict) else {}), "name": name}
+    merged["model"] = {**(general if isinstance(general, dict) else {}), "name": name}
     for key, value in own.items():
         if key == WAIVER:
-            found[key] = [*base.get(key, ()), *value] if isinstance(value, list) else value
+            merged[key] = [*base.get(key, ()), *value] if isinstance(value, list) else value
         elif key in LEVELS:
-            found[key] = _over(base.get(key), value, LEVELS[key])
+            merged[key] = _over(base.get(key), value, LEVELS[key])
         else:
-            found["model"][key] = value
-    return found
+            merged["model"][key] = value
+    return merged
 
 
 def _over(base: Any, own: Any, levels: int) -> Any:

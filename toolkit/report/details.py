@@ -100,22 +100,24 @@ def _unsafe_pictures(pictures: Mapping[str, str]) -> Iterator[str]:
             yield f"pictures.{name[:60]} is larger than {PICTURE_SIDE} pixels"
 
 
-def _of_candidate(one: CandidateDetails, pictures: Mapping[str, str]) -> Iterator[str]:
+def _of_candidate(candidate: CandidateDetails, pictures: Mapping[str, str]) -> Iterator[str]:
     yield from chain.from_iterable(
-        map(_of_launch, chain(one.launches, *one.device_launches.values()))
+        map(_of_launch, chain(candidate.launches, *candidate.device_launches.values()))
     )
-    if one.confusion is not None:
-        count, rows = len(one.confusion.labels), one.confusion.matrix
+    if candidate.confusion is not None:
+        count, rows = len(candidate.confusion.labels), candidate.confusion.matrix
         if len(rows) != count or any(len(row) != count for row in rows):
             yield "confusion.matrix is not as large as its labels are many"
         elif min(chain((0,), *rows)) < 0:
             yield "confusion.matrix has a count below 0"
-    if one.reliability is not None and any(bin.count < 0 for bin in one.reliability.bins):
+    if candidate.reliability is not None and any(
+        bin.count < 0 for bin in candidate.reliability.bins
+    ):
         yield "reliability has a count below 0"
-    for item in one.worst_items:
+    for item in candidate.worst_items:
         if item.picture and item.picture not in pictures:
             yield f"worst_items: there is no picture {item.picture[:60]!r}"
-    yield from _of_file(one)
+    yield from _of_file(candidate)
 
 
 def _of_launch(launch: LaunchSamples) -> Iterator[str]:
@@ -126,21 +128,21 @@ def _of_launch(launch: LaunchSamples) -> Iterator[str]:
         yield "launches: samples are not in ascending order from 0"
 
 
-def _of_file(one: CandidateDetails) -> Iterator[str]:
+def _of_file(candidate: CandidateDetails) -> Iterator[str]:
     """Yield what is wrong with sizes, operators and layers."""
-    if one.sizes is not None:
-        parts = [*(row.bytes for row in one.sizes.tensors), *one.sizes.rest.values()]
-        if min((0, *parts)) < 0 or sum(parts) > one.sizes.total:
-            yield f"sizes: the parts are {sum(parts)} bytes of {one.sizes.total}"
-    if one.operators is not None:
-        rows, islands = one.operators.rows, one.operators.islands
+    if candidate.sizes is not None:
+        parts = [*(row.bytes for row in candidate.sizes.tensors), *candidate.sizes.rest.values()]
+        if min((0, *parts)) < 0 or sum(parts) > candidate.sizes.total:
+            yield f"sizes: the parts are {sum(parts)} bytes of {candidate.sizes.total}"
+    if candidate.operators is not None:
+        rows, islands = candidate.operators.rows, candidate.operators.islands
         places = [at for row in rows for at in row.inputs]
         places += [at for island in islands for at in island.rows]
         yield from _outside("operators", places, len(rows))
         own = [row.island for row in rows if row.island is not None]
         yield from _outside("operators: island", own, len(islands))
-    if one.layers is not None:
-        layers = one.layers
+    if candidate.layers is not None:
+        layers = candidate.layers
         places = [*layers.ranked, *(at for row in layers.rows for at in row.inputs)]
         first = () if layers.first_fall is None else (layers.first_fall,)
         yield from _outside("layers", [*places, *first], len(layers.rows))
@@ -155,15 +157,15 @@ def _outside(name: str, places: list[int], count: int) -> Iterator[str]:
 def _of_data(data: DataDetails, pictures: Mapping[str, str]) -> Iterator[str]:
     if min((data.items, *data.classes.values())) < 0:
         yield "has a count below 0"
-    for name, one in data.inputs.items():
+    for name, entry in data.inputs.items():
         where = f"inputs.{name[:60]}"
-        if one.histogram is not None:
-            edges, counts = one.histogram.edges, one.histogram.counts
+        if entry.histogram is not None:
+            edges, counts = entry.histogram.edges, entry.histogram.counts
             if len(edges) != len(counts) + 1 or min((0, *counts)) < 0:
                 yield f"{where}: the histogram has {len(edges)} edges of {len(counts)} counts"
-        for key in one.pictures:
+        for key in entry.pictures:
             if key not in pictures:
                 yield f"{where}: there is no picture {key[:60]!r}"
-        for curve in (*one.examples, *([one.envelope] if one.envelope else ())):
+        for curve in (*entry.examples, *([entry.envelope] if entry.envelope else ())):
             if len(curve.low) != len(curve.high):
                 yield f"{where}: a curve has {len(curve.low)} lows and {len(curve.high)} highs"

@@ -112,14 +112,14 @@ def _interval(trend: Trend, figure: Measurement) -> str:
     return f"[{figure.low * scale:.4g}, {figure.high * scale:.4g}]"
 
 
-def lines(found: Sequence[Trend], between: Between) -> Iterator[Line]:
+def lines(series: Sequence[Trend], between: Between) -> Iterator[Line]:
     """Yield each step with its run and its commits, then what to know of the machines."""
-    for trend in found:
+    for trend in series:
         for step in trend.steps or ():
             yield _step(trend, step, between.get(_ends(trend, step), ()))
-    if any(trend.steps is None for trend in found):
+    if any(trend.steps is None for trend in series):
         yield MISSING, "yellow"
-    machines = dict.fromkeys(trend.machine for trend in found if trend.machine)
+    machines = dict.fromkeys(trend.machine for trend in series if trend.machine)
     if len(machines) > 1:
         yield f"times and memory by machine: {'; '.join(machines)}", "dim"
 
@@ -146,7 +146,7 @@ def _step(trend: Trend, step: Step, commits: Sequence[Commit]) -> Line:
     return text, "red" if trend.worse(step.before, step.after) else "green"
 
 
-def draw(found: Sequence[Trend], path: Path) -> None:
+def draw(series: Sequence[Trend], path: Path) -> None:
     """Draw every trend into a picture, PNG or SVG by its name: a panel each, steps marked.
 
     Raises :class:`HistoryError` without matplotlib, and where the name is of another kind.
@@ -162,11 +162,11 @@ def draw(found: Sequence[Trend], path: Path) -> None:
         raise HistoryError("EK-HISTORY-004", message, hint) from error
     from edgekit.store import writing
 
-    columns = 2 if len(found) > 1 else 1
-    height = -(-len(found) // columns)
+    columns = 2 if len(series) > 1 else 1
+    height = -(-len(series) // columns)
     figure = Figure(figsize=(6.4 * columns, 2.5 * height), layout="constrained")
     panels = figure.subplots(height, columns, squeeze=False).flat
-    for trend, panel in zip(found, panels, strict=False):
+    for trend, panel in zip(series, panels, strict=False):
         _panel(trend, panel)
     for panel in list(panels):
         panel.axis("off")

@@ -31,16 +31,16 @@ def tell_shares(part: Any) -> None:
     late in version 2 the words of the limit alone did.
     """
     if isinstance(part, list):
-        for one in part:
-            tell_shares(one)
+        for each in part:
+            tell_shares(each)
     if not isinstance(part, dict):
         return
     bound, limit = part.get("bound"), part.get("limit")
     if isinstance(bound, dict) and isinstance(limit, str) and "share" not in bound:
         drop = "point" in limit or (limit.startswith("not worse than") and "%" in limit)
         bound["share"] = "points" if drop else "%" if "%" in limit else ""
-    for one in part.values():
-        tell_shares(one)
+    for each in part.values():
+        tell_shares(each)
 
 
 def _from_1(document: Document) -> Document:

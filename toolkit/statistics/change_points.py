@@ -43,16 +43,16 @@ def steps(values: FloatArray, exact: bool = False) -> tuple[Step, ...]:
     """
     if exact or repeats(values):
         edges = np.flatnonzero(np.diff(values)) + 1
-        found = {int(edge): 0.0 for edge in edges}
+        p_values = {int(edge): 0.0 for edge in edges}
     else:
-        found = dict(_split(values, 0, np.random.default_rng(0)))
-    bounds = [0, *sorted(found), len(values)]
+        p_values = dict(_split(values, 0, np.random.default_rng(0)))
+    bounds = [0, *sorted(p_values), len(values)]
     return tuple(
         Step(
             at=at,
             before=float(np.median(values[bounds[number] : at])),
             after=float(np.median(values[at : bounds[number + 2]])),
-            p=found[at],
+            p=p_values[at],
         )
         for number, at in enumerate(bounds[1:-1])
     )

@@ -109,20 +109,20 @@ class Preprocess:
     @property
     def facts(self) -> dict[str, Json]:
         """Scale and offset, and of the rest what is set."""
-        found = self.arithmetic
+        steps = self.arithmetic
         if self.resize is not None:
-            found |= {"resize": list(self.resize), "method": self.method}
+            steps |= {"resize": list(self.resize), "method": self.method}
         if self.crop is not None:
-            found["crop"] = self.crop
+            steps["crop"] = self.crop
         if self.color is not None:
-            found["color"] = self.color
+            steps["color"] = self.color
         if self.layout is not None:
-            found["layout"] = self.layout
+            steps["layout"] = self.layout
         if self.model_layout != "nhwc":
-            found["model_layout"] = self.model_layout
+            steps["model_layout"] = self.model_layout
         if self.signal is not None:
-            found["signal"] = asdict(self.signal)
-        return found
+            steps["signal"] = asdict(self.signal)
+        return steps
 
 
 def _plain(value: PerChannel) -> Json:

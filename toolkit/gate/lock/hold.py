@@ -54,12 +54,12 @@ def hold(
     added: dict[str, tuple[CheckResult, ...]] = {}
     for entry in entries_of(report):
         before = locked_for(mine, entry.tag)
-        found = (
+        checks = (
             (_not_there(entry, baseline),)
             if before is None
             else tuple(compare_entries(before, entry, tolerances, baseline.against))
         )
-        added[entry.tag.target] = (*added.get(entry.tag.target, ()), *waivers.apply(found))
+        added[entry.tag.target] = (*added.get(entry.tag.target, ()), *waivers.apply(checks))
         table = tables.get(entry.tag.target)
         goal = table.budgets.latency if table else None
         if before is not None and before.latency and goal is not None and goal.against == "lock":

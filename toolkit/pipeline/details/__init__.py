@@ -146,18 +146,18 @@ def with_launches(run: Run, name: str, parts: Parts) -> CandidateDetails:
 
 
 def with_answers(
-    details: CandidateDetails, found: AnswerDetails | None, parts: Parts
+    details: CandidateDetails, answers: AnswerDetails | None, parts: Parts
 ) -> CandidateDetails:
     """Add what answers tell."""
-    if found is None:
+    if answers is None:
         return details
-    parts.absent |= found.absent
+    parts.absent |= answers.absent
     return replace(
         details,
-        confusion=found.confusion,
-        reliability=found.reliability,
-        worst_items=found.worst_items,
-        right=found.right,
+        confusion=answers.confusion,
+        reliability=answers.reliability,
+        worst_items=answers.worst_items,
+        right=answers.right,
     )
 
 

@@ -85,8 +85,8 @@ def of_answers(items: Items, answers: Array) -> AnswerDetails:
     names = items.class_names
 
     def poor() -> tuple[PoorItem, ...]:
-        found = worst(metric, labels, answers, MOST)
-        listed = [one for one in found if one.score or not _is_error(metric)]
+        ranked = worst(metric, labels, answers, MOST)
+        listed = [one for one in ranked if one.score or not _is_error(metric)]
         boxes = _boxes(items, labels, answers, [one.item for one in listed])
         return tuple(
             replace(_item(items, one), boxes=those)
@@ -94,9 +94,11 @@ def of_answers(items: Items, answers: Array) -> AnswerDetails:
         )
 
     def bits() -> str:
-        found = right(metric, labels, answers)
+        ranked = right(metric, labels, answers)
         return (
-            "" if found is None else base64.b64encode(np.packbits(found).tobytes()).decode("ascii")
+            ""
+            if ranked is None
+            else base64.b64encode(np.packbits(ranked).tobytes()).decode("ascii")
         )
 
     return AnswerDetails(
@@ -130,15 +132,15 @@ def _boxes(
     ]
 
 
-def _item(items: Items, one: WorstItem) -> PoorItem:
+def _item(items: Items, worst_item: WorstItem) -> PoorItem:
     grouped = items.groups is not None
     return PoorItem(
-        number=one.item if grouped else int(items.index[one.item]),
-        score=one.score,
+        number=worst_item.item if grouped else int(items.index[worst_item.item]),
+        score=worst_item.score,
         score_name=score_name(items.metric),
-        label=_words(one.label, items),
-        answer=_words(one.answer, items),
-        name=str(items.names[one.item]) if items.names is not None and not grouped else "",
+        label=_words(worst_item.label, items),
+        answer=_words(worst_item.answer, items),
+        name=str(items.names[worst_item.item]) if items.names is not None and not grouped else "",
     )
 
 

@@ -40,13 +40,13 @@ def representative(run: Run, items: Items, parts: Parts, pictures: Pictures) -> 
     if not items.representative or index is None:
         parts.absent[CALIBRATING] = "nothing is calibrated"
         return None
-    found: dict[str, InputDetails] = {}
+    inputs: dict[str, InputDetails] = {}
     for name, path in items.representative.items():
         key: dict[str, Json] = {"digest": items.representative_digest, "input": name}
         make = partial(_kept, run, key, partial(_calibrating, items, index, name, path))
-        _add(found, f"{CALIBRATING}.{name}", parts, pictures, make)
+        _add(inputs, f"{CALIBRATING}.{name}", parts, pictures, make)
     classes = parts.make(f"{CALIBRATING}.classes", lambda: _calibrating_classes(items), NONE)
-    return DataDetails(items.representative_count, found, classes)
+    return DataDetails(items.representative_count, inputs, classes)
 
 
 def evaluated(
@@ -57,16 +57,16 @@ def evaluated(
         parts.absent[JUDGED] = "nothing is evaluated"
         return None
     specs = {spec.name: spec for spec in reference.all_inputs}
-    found: dict[str, InputDetails] = {}
+    inputs: dict[str, InputDetails] = {}
     for name, path in items.inputs.items():
         if (spec := specs.get(name)) is None:
             continue
         fed: list[Json] = [list(spec.shape), spec.dtype]
         key: dict[str, Json] = {**items.key, "input": name, "spec": fed}
         make = partial(_kept, run, key, partial(_judged, items, spec, path))
-        _add(found, f"{JUDGED}.{name}", parts, pictures, make)
+        _add(inputs, f"{JUDGED}.{name}", parts, pictures, make)
     classes = parts.make(f"{JUDGED}.classes", lambda: _classes(items, items.labels), NONE)
-    return DataDetails(len(items.index), found, classes)
+    return DataDetails(len(items.index), inputs, classes)
 
 
 def _calibrating(items: Items, index: Index, name: str, path: Path) -> Drawn:
@@ -87,7 +87,7 @@ def _judged(items: Items, spec: TensorSpec, path: Path) -> Drawn:
 
 
 def _add(
-    found: dict[str, InputDetails],
+    inputs: dict[str, InputDetails],
     part: str,
     parts: Parts,
     pictures: Pictures,
@@ -97,7 +97,7 @@ def _add(
     one = parts.make(part, make, None)
     if one is not None:
         drawn, details = one
-        found[part.partition(".")[2]] = replace(details, pictures=tuple(pictures.add(drawn)))
+        inputs[part.partition(".")[2]] = replace(details, pictures=tuple(pictures.add(drawn)))
 
 
 def _kept(run: Run, key: dict[str, Json], describe: Callable[[], Drawn]) -> Drawn:

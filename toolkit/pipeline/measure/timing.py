@@ -35,14 +35,14 @@ def timed(
         return None
     budget = options.max_slowdown
 
-    def decided(timings: Timings) -> bool:
-        ratios = [timings.ratio(name) for name in timings.names if name != timings.first]
+    def decided(so_far: Timings) -> bool:
+        ratios = [so_far.ratio(name) for name in so_far.names if name != so_far.first]
         limit = 1 + (budget or 0.0)
-        return all(decide(r, limit, timings.noise) is not Status.INCONCLUSIVE for r in ratios)
+        return all(decide(r, limit, so_far.noise) is not Status.INCONCLUSIVE for r in ratios)
 
     with run.stage("latency") as stage:
         try:
-            found = time_side_by_side(
+            timings = time_side_by_side(
                 sides,
                 inputs_of(items),
                 local=run.device,
@@ -51,8 +51,10 @@ def timed(
                 lasting=budget is None,
                 decided=decided if budget is not None else None,
             )
-            stage.result = stage_results.times((name, found.latency(name)) for name in found.names)
-            return found
+            stage.result = stage_results.times(
+                (name, timings.latency(name)) for name in timings.names
+            )
+            return timings
         except EdgekitError as error:
             run.note(False)
             message = f"latency is unavailable, because {problem(error)}"

@@ -85,11 +85,11 @@ def layer_deltas(before: CandidateDetails | None, now: CandidateDetails | None) 
 
 def _by_layer(details: CandidateDetails | None) -> dict[tuple[str, str], int]:
     sizes = details.sizes if details is not None and details.sizes is not None else None
-    found: dict[tuple[str, str], int] = {}
+    by_layer: dict[tuple[str, str], int] = {}
     for tensor in (sizes or FileSizes(0, (), {})).tensors:
         name = tensor.layer or tensor.tensor, tensor.operator
-        found[name] = found.get(name, 0) + tensor.bytes
+        by_layer[name] = by_layer.get(name, 0) + tensor.bytes
     for what, count in (sizes.rest if sizes else {}).items():
         if count:
-            found[what, ""] = count
-    return found
+            by_layer[what, ""] = count
+    return by_layer

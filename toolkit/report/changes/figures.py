@@ -79,8 +79,8 @@ def _metric(
     if before is None or now is None:
         side = "the earlier run" if before is None else "this run"
         return FigureChange(name, texts, words.NONE, "not known", how=f"{side} has none")
-    found = compared(before, now, same)
-    drop = found.drop
+    comparison = compared(before, now, same)
+    drop = comparison.drop
     if drop.value is None:
         return FigureChange(name, texts, words.NONE, "not known", how=drop.reason)
     # A drop is worse; the figure itself falls by it where higher is better.
@@ -100,7 +100,7 @@ def _metric(
         change,
         _proven(drop),
         words.interval(gain, bounded),
-        found.how,
+        comparison.how,
         "≈" if _proven(drop) == "not proven" else _arrow(gain.value or 0.0),
     )
 

@@ -68,21 +68,21 @@ def changes(
 
 def _targets(before: Report, now: Report) -> tuple[TargetChange, ...]:
     was = {target.id: target for target in before.targets}
-    found = {target.id: target for target in now.targets}
+    by_id = {target.id: target for target in now.targets}
     old = {entry.tag.target: entry for entry in entries_of(before)}
     new = {entry.tag.target: entry for entry in entries_of(now)}
     return tuple(
         TargetChange(
             name,
             (was[name].candidate or "") if name in was else None,
-            (found[name].candidate or "") if name in found else None,
+            (by_id[name].candidate or "") if name in by_id else None,
             (
                 was[name].status if name in was else None,
-                found[name].status if name in found else None,
+                by_id[name].status if name in by_id else None,
             ),
             figure_changes(old[name], new[name]) if name in old and name in new else (),
         )
-        for name in dict.fromkeys((*found, *was))
+        for name in dict.fromkeys((*by_id, *was))
     )
 
 
@@ -94,9 +94,9 @@ def _candidate(
     details_now: Details | None,
 ) -> CandidateChange:
     was = next((c for c in before.candidates if c.id == name), None)
-    found = next((c for c in now.candidates if c.id == name), None)
-    statuses = (was.status if was else None, found.status if found else None)
-    if was is None or found is None:
+    candidate = next((c for c in now.candidates if c.id == name), None)
+    statuses = (was.status if was else None, candidate.status if candidate else None)
+    if was is None or candidate is None:
         return CandidateChange(name, "now" if was is None else "before", statuses)
     old = next((e for e in entries_of_candidates(before) if e.tag.candidate == name), None)
     new = next((e for e in entries_of_candidates(now) if e.tag.candidate == name), None)
@@ -107,7 +107,7 @@ def _candidate(
         "both",
         statuses,
         figure_changes(old, new),
-        operator_changes(was.operators, found.operators),
+        operator_changes(was.operators, candidate.operators),
         layer_deltas(
             details_before.candidates.get(name) if details_before else None,
             details_now.candidates.get(name) if details_now else None,

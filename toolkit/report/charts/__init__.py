@@ -92,13 +92,13 @@ def run_of(
 
 def of_run(run: Run, models: Sequence[Model] | None = None) -> Charts:
     """Return the charts of the whole run, then of each model, or of some: ``sizes of int8``."""
-    found: dict[str, Chart | Absent] = {name: draw(run) for name, draw in OF_RUN.items()}
+    drawn: dict[str, Chart | Absent] = {name: draw(run) for name, draw in OF_RUN.items()}
     if run.training:
-        found["training"] = training(run)
+        drawn["training"] = training(run)
     for name, draw_model in OF_MODEL.items():
         for model in run.models if models is None else models:
-            found[f"{name} of {model.id}"] = draw_model(run, model)
-    return found
+            drawn[f"{name} of {model.id}"] = draw_model(run, model)
+    return drawn
 
 
 __all__ = [

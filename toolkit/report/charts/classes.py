@@ -50,35 +50,35 @@ class ReliabilityDiagram(ModelChart):
 def confusion(run: Run, model: Model) -> ConfusionMatrix | Absent:
     """Draw the confusion matrix of a model, where labels are classes."""
     title = f"Confusion: {model.id}"
-    found = run.details_of(model).confusion
-    if found is None:
+    matrix = run.details_of(model).confusion
+    if matrix is None:
         return Absent(title, run.why_absent(model, "confusion", "its labels are no classes"))
     return ConfusionMatrix(
         title,
-        _confused(model, found),
+        _confused(model, matrix),
         model.id,
-        found.labels,
-        found.matrix,
-        tuple(tuple(n / max(1, sum(row)) for n in row) for row in found.matrix),
+        matrix.labels,
+        matrix.matrix,
+        tuple(tuple(n / max(1, sum(row)) for n in row) for row in matrix.matrix),
         Axis("answer"),
         Axis("label"),
     )
 
 
-def _confused(model: Model, found: Confusion) -> str:
+def _confused(model: Model, matrix: Confusion) -> str:
     """State which class is most often taken for another."""
     wrong = [
         (count, label, answer)
-        for label, row in enumerate(found.matrix)
+        for label, row in enumerate(matrix.matrix)
         for answer, count in enumerate(row)
         if label != answer and count
     ]
-    items = sum(map(sum, found.matrix))
+    items = sum(map(sum, matrix.matrix))
     if not wrong:
         return f"{model.id} confuses no classes: all {items:,} items are right."
     count, label, answer = max(wrong, key=lambda pair: (pair[0], -pair[1], -pair[2]))
-    row = sum(found.matrix[label])
-    pair = f"{found.labels[label]} is taken for {found.labels[answer]} most often"
+    row = sum(matrix.matrix[label])
+    pair = f"{matrix.labels[label]} is taken for {matrix.labels[answer]} most often"
     all_wrong = sum(count for count, _, _ in wrong)
     share = words.share(count / row)
     return f"{pair}: {count:,} of {row:,} ({share}); {all_wrong:,} of {items:,} items are wrong."
@@ -87,29 +87,38 @@ def _confused(model: Model, found: Confusion) -> str:
 def reliability(run: Run, model: Model) -> ReliabilityDiagram | Absent:
     """Draw how often answers are right against how confident they are."""
     title = f"Reliability: {model.id}"
-    found = run.details_of(model).reliability
-    if found is None:
+    bins = run.details_of(model).reliability
+    if bins is None:
         why = "its outputs are no probabilities of classes"
         return Absent(title, run.why_absent(model, "reliability", why))
-    bars = tuple(bar for each in found.bins if (bar := _bar(each)) is not None)
+    bars = tuple(bar for each in bins.bins if (bar := _bar(each)) is not None)
     return ReliabilityDiagram(
         title,
-        _calibrated(model, found, bars),
+        _calibrated(model, bins, bars),
         model.id,
-        found.calibration_error.value,
+        bins.calibration_error.value,
         bars,
         Axis("confidence (%)", "%", 100.0),
         Axis("items that are right (%)", "%", 100.0),
     )
 
 
-def _bar(found: ReliabilityBin) -> ReliabilityBar | None:
-    if not found.count or found.confidence is None or found.accuracy is None:
+def _bar(reliability_bin: ReliabilityBin) -> ReliabilityBar | None:
+    if (
+        not reliability_bin.count
+        or reliability_bin.confidence is None
+        or reliability_bin.accuracy is None
+    ):
         return None
-    said, right = words.share(found.confidence), words.share(found.accuracy)
-    text = f"{found.count:,} items at {said} confidence, {right} right"
+    said, right = words.share(reliability_bin.confidence), words.share(reliability_bin.accuracy)
+    text = f"{reliability_bin.count:,} items at {said} confidence, {right} right"
     return ReliabilityBar(
-        found.low, found.high, found.count, found.confidence, found.accuracy, text
+        reliability_bin.low,
+        reliability_bin.high,
+        reliability_bin.count,
+        reliability_bin.confidence,
+        reliability_bin.accuracy,
+        text,
     )
 
 

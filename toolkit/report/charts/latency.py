@@ -57,25 +57,25 @@ class LatencyCurves(Chart):
 
 def latency(run: Run) -> LatencyCurves | Absent:
     """Draw every model whose single times are kept; ``missing`` are the others that were timed."""
-    found = []
+    curves = []
     missing = []
     for model in run.models:
         launches = run.details_of(model).launches
         if launches:
-            found.append(_curves(model, launches))
+            curves.append(_curves(model, launches))
         elif model.latency is not None:
             missing.append(model.id)
-    if not found:
+    if not curves:
         return Absent(TITLE, _why(run, missing))
-    times = [time for m in found for launch in m.launches for time in launch.times]
+    times = [time for m in curves for launch in m.launches for time in launch.times]
     axis = time_axis("latency", [sorted(times)[len(times) // 2]])
-    wide = max(model.shown_to for model in found) > WIDE * min(times)
+    wide = max(model.shown_to for model in curves) > WIDE * min(times)
     return LatencyCurves(
         TITLE,
-        _text(found),
+        _text(curves),
         Axis(axis.label, axis.unit, axis.factor, wide),
         Axis("share of runs (%)", "%", 100.0),
-        tuple(found),
+        tuple(curves),
         tuple(missing),
     )
 
@@ -122,19 +122,19 @@ def curve(launch: LaunchSamples) -> LaunchCurve:
 def _text(models: Sequence[ModelCurves]) -> str:
     """State which is the fastest where there are several, and whose launches have two speeds."""
     timed = [(m.median.value, m.model, m.median) for m in models if m.median is not None]
-    found = []
+    sentences = []
     if timed:
         _, name, median = min(timed, key=lambda one: one[:2])
         first = f"{name} is the fastest" if len(timed) > 1 else name
-        found.append(f"{first}: median {median.text} {median.bounds}".rstrip())
+        sentences.append(f"{first}: median {median.text} {median.bounds}".rstrip())
     two = [m for m in models if any(launch.bimodal for launch in m.launches)]
-    found += [_two(m) for m in two[:2]] or ["no launch has two speeds"]
+    sentences += [_two(m) for m in two[:2]] or ["no launch has two speeds"]
     more = f" and {len(two) - 2} more" if len(two) > 2 else ""
     slowest = max(launch.times[-1] for m in models for launch in m.launches)
     if slowest > 2 * max(m.shown_to for m in models):
         beyond = words.duration(Measurement(slowest, "ns"))
         more += f"; the slowest run, beyond what is drawn, took {beyond}"
-    return f"{'; '.join(found)}{more}."
+    return f"{'; '.join(sentences)}{more}."
 
 
 def _two(model: ModelCurves) -> str:

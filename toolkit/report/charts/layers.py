@@ -46,16 +46,16 @@ class Layers(ModelChart):
 def layers(run: Run, model: Model) -> Layers | Absent:
     """Draw the layers of a model, where they were compared."""
     title = f"Error by layer: {model.id}"
-    found = run.details_of(model).layers
-    if found is None or not found.rows:
+    errors = run.details_of(model).layers
+    if errors is None or not errors.rows:
         return Absent(title, run.why_absent(model, "layers", "its layers were not compared"))
-    bars = tuple(_bar(row, at == found.first_fall) for at, row in enumerate(found.rows))
+    bars = tuple(_bar(row, at == errors.first_fall) for at, row in enumerate(errors.rows))
     return Layers(
         title,
-        _text(model, found),
+        _text(model, errors),
         model.id,
-        found.reference,
-        found.n,
+        errors.reference,
+        errors.n,
         Axis("layer, in execution order"),
         Axis("signal to error (dB)", "dB"),
         bars,
@@ -76,16 +76,16 @@ def _bar(row: LayerError, first: bool) -> LayerBar:
     )
 
 
-def _text(model: Model, found: LayerErrors) -> str:
+def _text(model: Model, errors: LayerErrors) -> str:
     """State where error begins, and which layer adds most."""
-    if found.first_fall is not None:
-        row = found.rows[found.first_fall]
+    if errors.first_fall is not None:
+        row = errors.rows[errors.first_fall]
         fall = f" by {row.fall.value:.1f} dB" if row.fall.value is not None else ""
         text = f"{model.id} falls first at {row.operator} {_named(row)}{fall}"
     else:
         text = f"No layer of {model.id} falls beyond what rounding explains"
-    if found.ranked:
-        row = found.rows[found.ranked[0]]
+    if errors.ranked:
+        row = errors.rows[errors.ranked[0]]
         if row.added.value:
             share = f"{100 * row.added.value:.2g} %"
             text += f"; {row.operator} {_named(row)} adds most noise, {share} of its signal"

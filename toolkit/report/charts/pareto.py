@@ -52,19 +52,19 @@ def pareto(run: Run) -> Pareto | Absent:
     rivals = [m for m in run.models if readings.get(m.id) and not m.is_reference]
     if not rivals:
         return Absent(title, _why(run))
-    found = [
+    points = [
         _point(model, reading, rivals, run)
         for model in run.models
         if (reading := readings.get(model.id)) is not None
     ]
-    front = [p for p in found if not p.dominated_by and not p.is_reference]
+    front = [p for p in points if not p.dominated_by and not p.is_reference]
     front.sort(key=lambda point: (point.size.value, point.model))
     return Pareto(
         title,
         _text(run, rivals),
-        size_axis("file size", (point.size.value for point in found)),
+        size_axis("file size", (point.size.value for point in points)),
         metric_axis(run.metric, run.bounded),
-        tuple(found),
+        tuple(points),
         tuple(point.model for point in front),
         run.higher_is_better,
     )

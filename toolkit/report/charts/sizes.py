@@ -57,10 +57,10 @@ class _Part:
 def sizes(run: Run, model: Model) -> Treemap | Absent:
     """Draw the bytes of a model's file by layer."""
     title = f"Size by layer: {model.id}"
-    found = run.details_of(model).sizes
-    if found is None or not found.total:
+    file_sizes = run.details_of(model).sizes
+    if file_sizes is None or not file_sizes.total:
         return Absent(title, run.why_absent(model, "sizes", "the file was not inspected"))
-    parts = sorted(_parts(found), key=lambda part: (-part.bytes, part.layer, part.operator))
+    parts = sorted(_parts(file_sizes), key=lambda part: (-part.bytes, part.layer, part.operator))
     places = squarified([part.bytes for part in parts], ASPECT)
     tiles = tuple(
         Tile(
@@ -68,26 +68,26 @@ def sizes(run: Run, model: Model) -> Treemap | Absent:
             part.operator,
             part.dtype,
             part.bytes,
-            part.bytes / found.total,
+            part.bytes / file_sizes.total,
             words.size(part.bytes),
             *place,
         )
         for part, place in zip(parts, places, strict=True)
     )
-    return Treemap(title, _text(model, tiles, found.total), model.id, found.total, tiles)
+    return Treemap(title, _text(model, tiles, file_sizes.total), model.id, file_sizes.total, tiles)
 
 
-def _parts(found: FileSizes) -> Iterable[_Part]:
+def _parts(file_sizes: FileSizes) -> Iterable[_Part]:
     """Yield the bytes of each layer, then those of no layer."""
     by_layer: dict[tuple[str, str], dict[str, int]] = {}
-    for tensor in found.tensors:
+    for tensor in file_sizes.tensors:
         dtypes = by_layer.setdefault((tensor.layer or tensor.tensor, tensor.operator), {})
         dtypes[tensor.dtype] = dtypes.get(tensor.dtype, 0) + tensor.bytes
     for (layer, operator), dtypes in by_layer.items():
         total = sum(dtypes.values())
         if total:
             yield _Part(layer, operator, max(dtypes, key=lambda name: dtypes[name]), total)
-    for name, count in found.rest.items():
+    for name, count in file_sizes.rest.items():
         if count:
             yield _Part("", name, "", count)
 

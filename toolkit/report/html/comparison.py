@@ -84,7 +84,7 @@ class CandidatesView:
 
 def comparison_page(before: Side, now: Side, held: Report) -> str:
     """Return the page of two runs of one model; ``held`` is this run held against the earlier."""
-    found = changes(before.report, now.report, before.details, now.details)
+    change = changes(before.report, now.report, before.details, now.details)
     picture = charts.overlay(
         of_report(before.report, before.details), of_report(now.report, now.details)
     )
@@ -95,20 +95,20 @@ def comparison_page(before: Side, now: Side, held: Report) -> str:
     drawn = {} if isinstance(picture, charts.Absent) else {"overlay": plain(picture)}
     subtitle = f"run {before.report.run} → run {now.report.run}"
     footer = f"edgekit {now.report.environment['edgekit']}, {subtitle}"
-    sections = tuple(_sections(found, picture, held))
+    sections = tuple(_sections(change, picture, held))
     return render(Page(title, subtitle, badge(held.verdict.status), sections, footer, drawn))
 
 
 def _sections(
-    found: RunChange, picture: charts.Chart | charts.Absent, held: Report
+    change: RunChange, picture: charts.Chart | charts.Absent, held: Report
 ) -> Iterator[Section]:
     yield Section("verdict", "Held against the earlier run", "verdict.html.j2", verdict.view(held))
-    targets = tuple(map(_target, found.targets))
+    targets = tuple(map(_target, change.targets))
     yield Section("targets", "What targets ship", "changed.html.j2", targets)
-    candidates = CandidatesView(picture, tuple(map(_candidate, found.candidates)))
+    candidates = CandidatesView(picture, tuple(map(_candidate, change.candidates)))
     yield Section("candidates", "Candidates", "both.html.j2", candidates)
-    if found.settings:
-        yield Section("settings", "What was set otherwise", "settings.html.j2", found.settings)
+    if change.settings:
+        yield Section("settings", "What was set otherwise", "settings.html.j2", change.settings)
     else:
         none = "Settings, versions and machine are the same."
         yield Section("settings", "What was set otherwise", absent=none)

@@ -21,15 +21,15 @@ def page_of(folder: Path) -> str:
     return page(measured_files.read_run(folder), details.read(folder))
 
 
-def page(done: Done, found: Details | None) -> str:
+def page(done: Done, details: Details | None) -> str:
     """Return the page of what any command found."""
     if isinstance(done, Report):
-        return run_page(done, found)
+        return run_page(done, details)
     from edgekit.report.html.measured import bench_page, compared_page, evaluated_page
 
     if isinstance(done, Evaluated):
-        return evaluated_page(done, found)
-    return compared_page(done, found) if isinstance(done, Compared) else bench_page(done, found)
+        return evaluated_page(done, details)
+    return compared_page(done, details) if isinstance(done, Compared) else bench_page(done, details)
 
 
 def write_beside(done: Done, folder: Path) -> None:

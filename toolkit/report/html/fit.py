@@ -78,7 +78,7 @@ def _view(report: Report, candidate: Candidate, path: Path) -> FitView:
 
     asked = {target.id for target in report.targets}
     rows = sorted(fits(inspect(path, candidate.signature)), key=lambda row: row.target not in asked)
-    found = []
+    board_rows = []
     for row in rows:
         cells = {cell.column: cell for cell in row.cells}
         reasons = [
@@ -86,7 +86,7 @@ def _view(report: Report, candidate: Candidate, path: Path) -> FitView:
             for cell in row.cells
             if cell.verdict not in ("fits", "does not apply") and cell.reason
         ]
-        found.append(
+        board_rows.append(
             FitRow(
                 row.target,
                 BADGES[row.verdict],
@@ -97,4 +97,4 @@ def _view(report: Report, candidate: Candidate, path: Path) -> FitView:
         )
     headings = tuple(fit_board.HEADINGS.values())
     legend = f"{fit_board.LEGEND}; {fit_board.NOT_TRIED}"
-    return FitView(candidate.id, headings, legend, tuple(found))
+    return FitView(candidate.id, headings, legend, tuple(board_rows))

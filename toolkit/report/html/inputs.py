@@ -79,19 +79,19 @@ def section(details: Details | None) -> Section:
 
 def drawings(details: Details | None) -> Mapping[str, Json]:
     """Return the histograms and curves of the inputs, as the script draws them."""
-    found: dict[str, Json] = {}
+    drawn: dict[str, Json] = {}
     for use, side in _sides(details) if details else ():
         for name, one in side.inputs.items():
             text = f"Values of {name} over the {side.items:,} items that {_use(use)}."
             if one.histogram is not None:
                 chart = {"kind": "histogram", "title": f"Values of {name}", "text": text}
-                found[f"values of {name}, {use}"] = {**chart, **plain(one.histogram)}
+                drawn[f"values of {name}, {use}"] = {**chart, **plain(one.histogram)}
             if one.envelope is not None:
                 text = f"{name} along its values: least and most of {side.items:,} items."
                 chart = {"kind": "curves", "title": f"Course of {name}", "text": text}
                 curves = {"envelope": plain(one.envelope), "examples": plain(one.examples)}
-                found[f"course of {name}, {use}"] = {**chart, **curves}
-    return found
+                drawn[f"course of {name}, {use}"] = {**chart, **curves}
+    return drawn
 
 
 def _use(use: str) -> str:
@@ -106,24 +106,26 @@ def _sides(details: Details) -> Iterator[tuple[str, DataDetails]]:
 
 
 def _input(name: str, sides: Mapping[str, DataDetails]) -> InputView:
-    found = {use: side.inputs[name] for use, side in sides.items() if name in side.inputs}
-    first = next(iter(found.values()))
+    by_use = {use: side.inputs[name] for use, side in sides.items() if name in side.inputs}
+    first = next(iter(by_use.values()))
     percentiles = list(
-        dict.fromkeys(each for one in found.values() if one.range for each in one.range.percentiles)
+        dict.fromkeys(
+            each for one in by_use.values() if one.range for each in one.range.percentiles
+        )
     )
     percentiles.sort(key=float)
     return InputView(
         name,
         f"{first.dtype} [{', '.join(map(str, first.shape))}]",
         ("items", "least", *(f"{each} %" for each in percentiles), "most", "mean", "deviation"),
-        tuple(_range(use, one.range, percentiles) for use, one in found.items() if one.range),
+        tuple(_range(use, one.range, percentiles) for use, one in by_use.items() if one.range),
         tuple(
             (f"{kind} of {name}, {use}", use)
-            for use, one in found.items()
+            for use, one in by_use.items()
             for kind, part in (("values", one.histogram), ("course", one.envelope))
             if part is not None
         ),
-        tuple((use, one.pictures) for use, one in found.items() if one.pictures),
+        tuple((use, one.pictures) for use, one in by_use.items() if one.pictures),
     )
 
 

@@ -61,9 +61,9 @@ class RunFacts:
 
 def evaluated_page(done: Evaluated, details: Details | None = None) -> str:
     """Return the HTML page of a run of `edgekit evaluate`."""
-    found = charts.of_evaluated(done, details)
+    pictures = charts.of_evaluated(done, details)
     # Each model is by itself: they are not set side by side.
-    found = {name: chart for name, chart in found.items() if name not in OF_SEVERAL}
+    pictures = {name: chart for name, chart in pictures.items() if name not in OF_SEVERAL}
     models = CellTable(
         "What was evaluated; each interval 95 %",
         tuple(measurements.headings(done.settings)),
@@ -73,7 +73,7 @@ def evaluated_page(done: Evaluated, details: Details | None = None) -> str:
     lines = tuple(filter(None, [measurements.confused_line(done)]))
     view = MeasuredView((models, *_figures(done)), lines)
     names = dict.fromkeys(model.id.partition(" on ")[0] for model in done.models)
-    return _page(words.listed(tuple(names), 3), "evaluate", done, details, view, found)
+    return _page(words.listed(tuple(names), 3), "evaluate", done, details, view, pictures)
 
 
 def _figures(done: Evaluated) -> Iterator[CellTable]:
@@ -89,24 +89,24 @@ def _figures(done: Evaluated) -> Iterator[CellTable]:
 
 def compared_page(done: Compared, details: Details | None = None) -> str:
     """Return the HTML page of a run of `edgekit compare`."""
-    found = charts.of_compared(done, details)
+    pictures = charts.of_compared(done, details)
     table = CellTable(
         "Models, the first the one that the others are set beside; each interval 95 %",
         tuple(measurements.headings(done.settings, compared=True)),
         _cells(measurements.rows(done)),
         tuple(model.id for model in done.models),
     )
-    view = MeasuredView((table,), tuple(_differences(done)), pareto=found["pareto"])
+    view = MeasuredView((table,), tuple(_differences(done)), pareto=pictures["pareto"])
     names = [model.id.partition(" on ")[0] for model in done.models]
     title = " against ".join(dict.fromkeys((names[-1], names[0])))
     if len(names) > 2:
         title = f"{len(names)} models against {names[0]}"
-    return _page(title, "compare", done, details, view, found)
+    return _page(title, "compare", done, details, view, pictures)
 
 
 def bench_page(done: BenchReport, details: Details | None = None) -> str:
     """Return the HTML page of a run of `edgekit bench`."""
-    found = charts.of_bench(done, details)
+    pictures = charts.of_bench(done, details)
     rows = CellTable("What was measured", bench.HEADINGS, _cells(bench.rows(done)))
     profiles = tuple(
         CellTable(f"{name}: operators by time", bench.PROFILE, _cells(those))
@@ -117,7 +117,7 @@ def bench_page(done: BenchReport, details: Details | None = None) -> str:
     conditions = tuple(line for line in every if line not in lines)
     names = dict.fromkeys(row.id.partition(" on ")[0] for row in done.rows)
     view = MeasuredView((rows, *profiles), lines, conditions)
-    return _page(words.listed(tuple(names), 3), "bench", done, details, view, found)
+    return _page(words.listed(tuple(names), 3), "bench", done, details, view, pictures)
 
 
 def _page(
@@ -126,15 +126,15 @@ def _page(
     done: Measured,
     details: Details | None,
     view: MeasuredView,
-    found: charts.Charts,
+    figures: charts.Charts,
 ) -> str:
     rows = done.rows if isinstance(done, BenchReport) else done.models
     names = [row.id for row in rows]
     if isinstance(done, Evaluated):
         # The details are of the first that answered, which is looked at first.
         names.sort(key=lambda name: name == done.details.get("model"))
-    drawn, pictures = drawings.embedded_of(names[-1], details, found)
-    sections = tuple(_sections(done, details, view, found, names))
+    drawn, pictures = drawings.embedded_of(names[-1], details, figures)
+    sections = tuple(_sections(done, details, view, figures, names))
     footer = f"edgekit {command}, run {done.run}"
     state = badge(done.verdict.status)
     return render(
@@ -146,21 +146,21 @@ def _sections(
     done: Measured,
     details: Details | None,
     view: MeasuredView,
-    found: charts.Charts,
+    pictures: charts.Charts,
     names: Sequence[str],
 ) -> Iterator[Section]:
     task = words.task(done.settings)
     yield Section("verdict", "Verdict", "verdict.html.j2", verdict.of_verdict(done.verdict, task))
     yield Section("models", "Models", "measured.html.j2", view)
     if not isinstance(done, Evaluated):
-        yield _latency(found["latency"])
+        yield _latency(pictures["latency"])
     for kind, title, remedy in (
         ("layers", "Error by layer", LAYERS),
         ("sizes", "Size by layer", ""),
         ("confusion", "Confusion", ""),
         ("reliability", "Reliability", ""),
     ):
-        chosen = models.chosen(names, names[-1], found, kind)
+        chosen = models.chosen(names, names[-1], pictures, kind)
         # What a bench or an evaluation cannot have is not missed there.
         if isinstance(done, Compared) or not isinstance(chosen, str):
             yield models.shown(chosen, kind, title, remedy)

@@ -83,16 +83,16 @@ def _file(candidate: Candidate, details: Details | None) -> FileOperators:
     release, forced_by = (need.release, need.forced_by) if need else ("", "")
     if one is None or one.operators is None:
         return FileOperators(candidate.id, listed, release=release, forced_by=forced_by)
-    found = one.operators
-    counts = Counter(row.kind for row in found.rows)
+    operators = one.operators
+    counts = Counter(row.kind for row in operators.rows)
     return FileOperators(
         candidate.id,
         listed,
-        tuple(_cell(row) for row in found.rows[:MOST_CELLS]),
+        tuple(_cell(row) for row in operators.rows[:MOST_CELLS]),
         tuple(KindCount(kind, LETTERS.get(kind, "?"), n) for kind, n in counts.most_common()),
-        tuple(_islands(found)),
-        tuple(_row(at, row) for at, row in enumerate(found.rows[:MOST_ROWS])),
-        len(found.rows) + found.left_out,
+        tuple(_islands(operators)),
+        tuple(_row(at, row) for at, row in enumerate(operators.rows[:MOST_ROWS])),
+        len(operators.rows) + operators.left_out,
         release,
         forced_by,
     )
@@ -109,11 +109,11 @@ def _row(at: int, row: OperatorRow) -> tuple[str, ...]:
     return (str(at), row.operator, row.precision, shape, macs, island, row.name)
 
 
-def _islands(found: Operators) -> list[Island]:
+def _islands(operators: Operators) -> list[Island]:
     return [
         Island(
             island.place,
-            words.listed([f"{found.rows[at].operator} ({at})" for at in island.rows], 6),
+            words.listed([f"{operators.rows[at].operator} ({at})" for at in island.rows], 6),
         )
-        for island in found.islands
+        for island in operators.islands
     ]

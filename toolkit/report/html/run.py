@@ -36,14 +36,14 @@ class LatencyView:
 def run_page(report: Report, details: Details | None = None) -> str:
     """Return the HTML page of a run; without details, what the report alone can tell."""
     name, version = str(report.model["name"]), str(report.model["version"])
-    found = charts.of_report(report, details)
-    drawn, pictures = drawings.embedded(report, details, found)
+    figures = charts.of_report(report, details)
+    drawn, pictures = drawings.embedded(report, details, figures)
     return render(
         Page(
             f"{name} {version}",
             f"run {report.run}",
             badge(report.verdict.status),
-            tuple(_sections(report, details, found)),
+            tuple(_sections(report, details, figures)),
             f"edgekit {report.environment['edgekit']}, run {report.run}",
             drawn,
             pictures,
@@ -51,22 +51,24 @@ def run_page(report: Report, details: Details | None = None) -> str:
     )
 
 
-def _sections(report: Report, details: Details | None, found: charts.Charts) -> Iterator[Section]:
+def _sections(
+    report: Report, details: Details | None, pictures: charts.Charts
+) -> Iterator[Section]:
     yield Section("verdict", "Verdict", "verdict.html.j2", verdict.view(report))
     if report.targets:
         yield Section("targets", "Targets", "targets.html.j2", targets.view(report))
-    shown = candidates.view(report, found["pareto"])
+    shown = candidates.view(report, pictures["pareto"])
     yield Section("candidates", "Candidates", "candidates.html.j2", shown)
-    yield _latency(report, found["latency"])
-    yield models.section(report, found, "layers", "layers", "Error by layer", LAYERS)
-    yield models.section(report, found, "sizes", "sizes", "Size by layer", "")
-    yield answers.section(report, found)
+    yield _latency(report, pictures["latency"])
+    yield models.section(report, pictures, "layers", "layers", "Error by layer", LAYERS)
+    yield models.section(report, pictures, "sizes", "sizes", "Size by layer", "")
+    yield answers.section(report, pictures)
     yield answers.worst_section(report, details)
     yield inputs.section(details)
     yield operators.section(report, details)
     yield fit.section(report)
-    if "training" in found:
-        yield Section("training", "Training", "training.html.j2", found["training"])
+    if "training" in pictures:
+        yield Section("training", "Training", "training.html.j2", pictures["training"])
     command = details.command if details else ""
     yield Section("run", "What was done", "run.html.j2", stages.view(report, command))
     if report.advice:
