@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import did_you_mean
-from edgekit.types.sizes import parse_size
+from edgekit.types.units import parse_size
 
 if sys.version_info >= (3, 11):
     import tomllib

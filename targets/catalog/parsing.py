@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekit.targets.catalog.target import Cpu, Npu, Runtime, Target, TargetMemory
 from edgekit.types import Conversion
-from edgekit.types.sizes import parse_size
+from edgekit.types.units import parse_size
 
 if sys.version_info >= (3, 11):
     import tomllib

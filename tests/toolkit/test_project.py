@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import ProjectError
-from edgekit.project import Project, parse_number, parse_size
+from edgekit.project import Project, parse_number
+from edgekit.types.units import parse_size
 
 MINIMAL = '[model]\nsource = "model.keras"\n'
 

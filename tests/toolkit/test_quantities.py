@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgekit import quantities
-from edgekit.project import parse_size
 from edgekit.types import Measurement
+from edgekit.types.units import parse_size
 
 
 @pytest.mark.parametrize(

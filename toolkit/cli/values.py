@@ -11,7 +11,7 @@ SECONDS = {"ms": 1e-3, "s": 1, "min": 60, "m": 60, "h": 3600}
 
 def as_size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     """Parse a size: ``150 kB``."""
-    from edgekit.project import parse_size
+    from edgekit.types.units import parse_size
 
     return parsed(parse_size, value)  # type: ignore[no-any-return]
 
@@ -98,14 +98,16 @@ def as_pairs(
 
 def as_time(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """Parse ``5 ms``, in nanoseconds."""
-    from edgekit.project import TIMES, parse_unit
+    from edgekit.project import TIMES
+    from edgekit.types.units import parse_unit
 
     return parsed(lambda text: parse_unit(text, TIMES, "time"), value)  # type: ignore[no-any-return]
 
 
 def as_seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
     """Parse ``5m``, ``90 s``, or a plain number of seconds."""
-    from edgekit.project import parse_number, parse_unit
+    from edgekit.project import parse_number
+    from edgekit.types.units import parse_unit
 
     if value is not None and value.replace(".", "", 1).isdecimal():
         return parsed(parse_number, value)

@@ -25,8 +25,6 @@ from edgekit.project.units import (
     parse_drop,
     parse_number,
     parse_numbers,
-    parse_size,
-    parse_unit,
 )
 
 __all__ = [
@@ -53,6 +51,4 @@ __all__ = [
     "parse_drop",
     "parse_number",
     "parse_numbers",
-    "parse_size",
-    "parse_unit",
 ]

@@ -14,8 +14,8 @@ from edgekit.project.units import (
     Share,
     Size,
     parse_drop,
-    parse_unit,
 )
+from edgekit.types.units import parse_unit
 
 COUNTS = {"k": 10**3, "M": 10**6, "G": 10**9}
 AtLeastZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]

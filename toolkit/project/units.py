@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo
 
-from edgekit.types.sizes import SIZES
+from edgekit.types.units import parse_size, parse_unit
 
 MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
@@ -18,27 +18,6 @@ TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
 # More than anybody trains for, or a computer holds: a number such as 10^12 is a slip.
 MOST_EPOCHS = 1_000_000
 MOST_ITEMS = 1_000_000_000
-
-
-def parse_unit(text: Any, units: dict[str, int], noun: str) -> float:
-    """Parse a number with its unit, to the smallest unit. Raises :class:`ValueError`."""
-    match = (
-        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Zµ]+)\s*", text)
-        if isinstance(text, str)
-        else None
-    )
-    if not match or match[2] not in units:
-        known = ", ".join(units)
-        # The case of a unit is easily mistaken.
-        near = [unit for unit in units if match and unit.lower() == match[2].lower()]
-        meant = f"; did you mean '{match[1]} {near[0]}'?" if match and near else ""
-        raise ValueError(f"{text!r} is not a {noun}: write a number and one of {known}{meant}")
-    return float(match[1]) * units[match[2]]
-
-
-def parse_size(text: Any) -> int:
-    """Return a size such as ``150 kB`` (1000) or ``64 KiB`` (1024), in bytes. Raises ValueError."""
-    return round(parse_unit(text, SIZES, "size"))
 
 
 def parse_seconds(text: Any) -> float:
