@@ -86,6 +86,7 @@ def _lines(done: Any, verbose: bool, quiet: bool) -> Iterator[tuple[str, str | N
             figures = ", ".join(f"{name} {value:.4g}" for name, value in done.figures.items())
             kept = f"best epoch {done.best_epoch}" if done.best_epoch else "last epoch"
             yield f"{kept} of {done.epochs}: {figures}", None
+        yield from _trained(done)
         for signature in done.signatures:
             yield f"signature {signature.name}", None
             for kind, specs in (("in ", signature.inputs), ("out", signature.outputs)):
@@ -98,6 +99,16 @@ def _lines(done: Any, verbose: bool, quiet: bool) -> Iterator[tuple[str, str | N
                 yield f"  {advice.fix}", style
     for path in done.files.values():
         yield words.path(path), "bold"
+
+
+def _trained(done: Any) -> Iterator[tuple[str, str | None]]:
+    """Say of each stage of a training which of its epochs it had, and how much it trained."""
+    begin = 1
+    for number, stage in enumerate(done.trained_stages, 1):
+        name, end = f" ({stage.name})" if stage.name else "", begin + stage.epochs - 1
+        which = f"epochs {begin} to {end}" if end > begin else f"epoch {begin}"
+        yield f"stage {number}{name}: {which}, {stage.trained:,} of {stage.weights:,} weights", None
+        begin = end + 1
 
 
 def _shape(shape: tuple[int | None, ...]) -> str:

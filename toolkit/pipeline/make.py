@@ -58,7 +58,7 @@ def obtain(run: Run) -> Obtained:
     if run.plan.model is not None:
         return Obtained(run.plan.model)
     project, source = run.project, run.project.model.source
-    data = training(run, project.train.epochs)
+    data = training(run, project.train.all_epochs)
     if data is None:
         message = (
             f"{source} is not trained, for there is no training data: the model is used as returned"

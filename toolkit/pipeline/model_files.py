@@ -29,12 +29,22 @@ class Signature:
 
 
 @dataclass(frozen=True)
+class TrainedStage:
+    """A stage of a training: its epochs, and how many of the model's weights it trained."""
+
+    name: str
+    epochs: int
+    trained: int
+    weights: int
+
+
+@dataclass(frozen=True)
 class ModelFiles:
     """What ``train`` and ``export`` leave: files by name, and the signatures of the SavedModel.
 
     ``epochs`` is how long the model was trained, 0 where it was not, and ``figures`` are those of
-    the epoch whose weights are kept: ``best_epoch``, else the last. A stage that is cached
-    came from the store.
+    the epoch whose weights are kept: ``best_epoch``, else the last. ``trained_stages`` are those of
+    ``[[train.stage]]``, where there are any. A stage of the run that is cached came from the store.
     """
 
     name: str
@@ -45,6 +55,7 @@ class ModelFiles:
     stages: tuple[StageRecord, ...]
     advice: tuple[Advice, ...]
     best_epoch: int | None = None
+    trained_stages: tuple[TrainedStage, ...] = ()
 
 
 def train(project: Project, options: Options, progress: Progress) -> ModelFiles:
@@ -94,6 +105,7 @@ def _make(project: Project, options: Options, progress: Progress) -> ModelFiles:
             run.stages,
             run.advices,
             facts["trained"]["best_epoch"] if figures else None,
+            tuple(TrainedStage(**one) for one in facts["trained"]["stages"]) if figures else (),
         )
 
 

@@ -32,7 +32,7 @@ def watching(run: Run, key: str) -> Watching:
         images=table.images,
         profile=table.profile,
         hyperparameters={
-            "epochs": project.train.epochs,
+            "epochs": project.train.all_epochs,
             "batch_size": project.train.batch_size,
             "seed": project.train.seed,
         },

@@ -64,11 +64,45 @@ def _momentum(value: Any) -> Any:
     return 0.99 if value is True else None if value is False else value
 
 
+def _patterns(value: Any) -> Any:
+    return value if value == "all" or not isinstance(value, str) else (value,)
+
+
 class EarlyStoppingTable(Table):
     """``[train] early_stopping``: end the training once it gets no better."""
 
     patience: int = Field(default=5, ge=1, strict=True)
     """So many epochs without a better one end the training. ``patience = 5``"""
+
+
+class StageTable(Table):
+    """``[[train.stage]]``: a part of the training, with its own choice of what is trained."""
+
+    name: str = ""
+    """What it is called. Default: its number. ``name = "head"``"""
+    trainable: Annotated[
+        Literal["all"] | Annotated[int, Field(ge=1, strict=True)] | tuple[str, ...],
+        Field(union_mode="left_to_right"),
+        BeforeValidator(_patterns),
+    ] = "all"
+    """Which layers are trained; the others are frozen, and their batch normalization computes as in
+    inference. "all"; a number for the last so many; or patterns of names: a model within the model
+    stands for its layers, and ``base/block5_*`` for some of them. ``trainable = ["head*"]``
+    """
+    epochs: int = Field(ge=1, le=MOST_EPOCHS, strict=True)
+    """How often it goes through the items. ``epochs = 5``"""
+    optimizer: str | None = None
+    """Any of Keras's, by name. Default: that of [train]. ``optimizer = "sgd"``"""
+    learning_rate: Annotated[ScheduleTable | None, BeforeValidator(_rate)] = None
+    """A number, or how it changes within the stage. Default: that of [train].
+
+    ``learning_rate = 0.00001``
+    """
+    freeze_batch_norm: bool = False
+    """Keep batch normalization frozen, also where its layer is among the trainable.
+
+    ``freeze_batch_norm = true``
+    """
 
 
 class TensorBoardTable(Table):
@@ -173,6 +207,17 @@ class TrainTable(Table):
     """How many of the last states are kept while it trains. ``keep_states = 2``"""
     tensorboard: TensorBoardTable = Field(default_factory=TensorBoardTable)
     """What is logged for TensorBoard. ``tensorboard = { every = 100, profile = 5 }``"""
+    stage: tuple[StageTable, ...] = ()
+    """Parts of the training, one after the other, that say how many epochs there are.
+
+    ``stage = [{ trainable = ["head"], epochs = 5 }, { epochs = 5, learning_rate = 0.00001 }]``
+    """
+
+    @model_validator(mode="after")
+    def _epochs_of_stages(self) -> TrainTable:
+        if self.stage and "epochs" in self.model_fields_set:
+            raise ValueError("epochs belongs to each [[train.stage]]: leave out that of [train]")
+        return self
 
     @model_validator(mode="after")
     def _known_direction(self) -> TrainTable:
@@ -183,6 +228,11 @@ class TrainTable(Table):
                 f'is a higher or a lower {self.figure} better? add best_is = "highest" or "lowest"'
             )
         return self
+
+    @property
+    def all_epochs(self) -> int:
+        """How many epochs there are, of all stages together."""
+        return sum(stage.epochs for stage in self.stage) if self.stage else self.epochs
 
     @property
     def figure(self) -> str | None:

@@ -67,6 +67,21 @@ def compile_model(
     return feed, task
 
 
+def recompile(model: Any, feed: Feed, settings: TrainTable, epochs: int, original: Any) -> None:
+    """Compile a compiled model again for what is trainable now, with a fresh optimizer.
+
+    It is as ``original``, the one that the model came with if it did, but for what the settings
+    say; its schedule is of so many epochs.
+    """
+    config = dict(model._compile_config.config)
+    if original is not None and settings.optimizer is None:
+        config["optimizer"] = _changed(original, settings, feed, epochs, fresh=True)
+    else:
+        rate = settings.learning_rate or ScheduleTable()
+        config["optimizer"] = _optimizer(library(model), settings, feed, epochs, rate)
+    model.compile(**{key: value for key, value in config.items() if value is not None})
+
+
 def _changes_optimizer(settings: TrainTable) -> bool:
     asked = (settings.optimizer, settings.learning_rate, settings.clip_norm, settings.ema)
     return any(one is not None for one in asked)
@@ -81,15 +96,21 @@ def _more(settings: TrainTable) -> dict[str, Any]:
     return more
 
 
-def _changed(optimizer: Any, settings: TrainTable, feed: Feed, epochs: int) -> Any:
-    """Return an optimizer as the model's own, but for what the settings say."""
+def _changed(
+    optimizer: Any, settings: TrainTable, feed: Feed, epochs: int, fresh: bool = False
+) -> Any:
+    """Return an optimizer as the model's own, but for what the settings say.
+
+    Where they say nothing, it is the same one, unless a ``fresh`` one is wanted.
+    """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     more = _more(settings)
     if settings.learning_rate is not None:
         keras = _library_of(inner)
         rate = schedule(keras, settings.learning_rate, feed.steps_per_epoch, epochs)
         more["learning_rate"] = rate
-    return type(inner).from_config({**inner.get_config(), **more}) if more else optimizer
+    changed = bool(more) or fresh
+    return type(inner).from_config({**inner.get_config(), **more}) if changed else optimizer
 
 
 def _library_of(optimizer: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ from edgekit.models.load import build, is_keras3
 from edgekit.project.train import TrainTable
 from edgekit.store import write_text
 from edgekit.training import loop
-from edgekit.training.compiling import compile_model
+from edgekit.training.compiling import compile_model, recompile
 from edgekit.training.feed import Feed, Training, described
 from edgekit.training.precision import half_precision
 from edgekit.training.progress import Report, progress_callback
 from edgekit.training.rates import storable
 from edgekit.training.seeds import deterministic, seed_everything
+from edgekit.training.stages import Stage, freeze, stages_of, trainable_count
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.settings import Watching
 from edgekit.usercode import user_errors
@@ -69,11 +70,12 @@ def train(
         model = build(source, root)
     items = described(training.dataset, training.preprocess) if training else None
     outcome, task, alarms = loop.Outcome(()), "", Alarms(warn)
+    stages: list[dict[str, Any]] = []
     if training is not None:
         with user_errors(source):
             job = Job(root, training, settings, partial / "states", watching)
-            outcome, task = _fitted(model, job, alarms, progress)
-        write_text(folder / HISTORY, history(outcome.rows))
+            outcome, task, stages = _fitted(model, job, alarms, progress)
+        write_text(folder / HISTORY, history(outcome.rows, stages))
         if settings.mixed_precision:
             model = in_float32(model)
     return {
@@ -85,6 +87,7 @@ def train(
             "epochs": len(outcome.rows),
             "best_epoch": outcome.best_epoch,
             "task": task,
+            "stages": stages,
         },
         "alarms": alarms.facts,
         "generation": "keras3" if is_keras3(model) else "keras2",
@@ -92,9 +95,14 @@ def train(
     }
 
 
-def history(rows: Sequence[Mapping[str, float]]) -> str:
-    """Return the figures of every epoch as CSV."""
-    numbered: list[dict[str, float]] = [{"epoch": k, **row} for k, row in enumerate(rows, 1)]
+def history(rows: Sequence[Mapping[str, float]], stages: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the figures of every epoch as CSV, with its stage where there are any."""
+    numbers = [n for n, stage in enumerate(stages, 1) for _ in range(stage["epochs"])]
+    of_stage = [{"stage": number} for number in numbers] or [{} for _ in rows]
+    numbered: list[dict[str, float]] = [
+        {"epoch": k, **stage, **row}
+        for k, (stage, row) in enumerate(zip(of_stage, rows, strict=True), 1)
+    ]
     text = io.StringIO()
     names = dict.fromkeys(name for row in numbered for name in row)
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
@@ -105,22 +113,69 @@ def history(rows: Sequence[Mapping[str, float]]) -> str:
 
 def _fitted(
     model: Any, job: Job, alarms: Alarms, progress: Report | None
-) -> tuple[loop.Outcome, str]:
-    """Compile and fit a model; return what came of it, and its task if that was detected."""
-    epochs, settings = job.training.epochs, job.settings
-    heard = [progress_callback(model, epochs, progress)] if progress else []
-    saving = loop.Saving(job.states, settings.save_every, settings.keep_states)
+) -> tuple[loop.Outcome, str, list[dict[str, Any]]]:
+    """Compile and fit a model, stage by stage.
+
+    Returns what came of it, its task if that was detected, and of each stage what it trained.
+    """
+    settings, original = job.settings, getattr(model, "optimizer", None)
+    stages, outcome, found = stages_of(settings), loop.Outcome(()), []
+    feed = Feed.of(model, job.training)
+    for stage in stages:
+        freeze(model, stage)
+        if stage.number == 1:
+            feed, task = compile_model(model, feed, stage.settings, stage.epochs, job.root)
+        if stage.table is not None:
+            recompile(model, feed, stage.settings, stage.epochs, original)
+        done = len(outcome.rows)
+        last = done + sum(one.epochs for one in stages[stage.number - 1 :])
+        heard = [progress_callback(model, last, progress, stage.label)] if progress else []
+        outcome = _stage(model, job, feed, stage, outcome, alarms, heard)
+        found.append(_facts(model, stage, done, len(outcome.rows)))
+        if outcome.cut_short:
+            break
+    storable(model.optimizer)
+    return outcome, task, found if settings.stage else []
+
+
+def _stage(
+    model: Any,
+    job: Job,
+    feed: Feed,
+    stage: Stage,
+    before: loop.Outcome,
+    alarms: Alarms,
+    heard: list[Any],
+) -> loop.Outcome:
+    """Fit a compiled model for one stage, after what was before."""
+    settings, begin = job.settings, len(before.rows)
+    folder = job.states if stage.table is None else job.states / f"stage-{stage.number}"
+    saving = loop.Saving(folder, settings.save_every, settings.keep_states)
     at_once = settings.steps_per_execution or loop.MOST_AT_ONCE
-    feed, task = compile_model(model, Feed.of(model, job.training), settings, epochs, job.root)
-    choice, validation = _choice(settings), feed.validation()
+    validation = feed.validation()
     if job.watching is not None:
         from edgekit.training.watch.watched import watched
 
-        feed, more = watched(model, feed, job.watching, alarms)
-        heard += more
-    outcome = loop.run(model, feed, epochs, saving, choice, heard, at_once, validation)
-    storable(model.optimizer)
-    return outcome, task
+        steps = begin * feed.steps_per_epoch
+        feed, more = watched(model, feed, job.watching, alarms, steps)
+        heard = [*heard, *more]
+    epochs, choice = begin + stage.epochs, _choice(settings)
+    after = loop.run(model, feed, epochs, saving, choice, heard, at_once, validation, before)
+    return replace(
+        after,
+        resumed=after.resumed or before.resumed,
+        notices=before.notices + after.notices,
+    )
+
+
+def _facts(model: Any, stage: Stage, done: int, epochs: int) -> dict[str, Any]:
+    trained, weights = trainable_count(model)
+    return {
+        "name": stage.table.name if stage.table else "",
+        "epochs": epochs - done,
+        "trained": trained,
+        "weights": weights,
+    }
 
 
 def _choice(settings: TrainTable) -> loop.Choice | None:

@@ -60,13 +60,15 @@ class Outcome:
     """What a training came to: the figures of each epoch, the best one, and how it was resumed.
 
     ``resumed`` is the step that it went on from, 0 where it began; ``notices`` say which states
-    were damaged.
+    were damaged. ``cut_short`` says that something other than its choice of an epoch ended it.
     """
 
     rows: tuple[Mapping[str, float], ...]
     best_epoch: int | None = None
+    best_value: float | None = None
     resumed: int = 0
     notices: tuple[str, ...] = ()
+    cut_short: bool = False
 
 
 @dataclass
@@ -77,18 +79,28 @@ class Course:
     rows: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] | None = None
     stopped: bool = False
+    out_of_patience: bool = False
 
     @property
     def memory(self) -> dict[str, Any]:
         """What goes into a state, as JSON."""
-        return {"rows": self.rows, "best": self.best, "stopped": self.stopped}
+        return {
+            "rows": self.rows,
+            "best": self.best,
+            "stopped": self.stopped,
+            "out_of_patience": self.out_of_patience,
+        }
 
 
 class Keeper:
     """Keeps the state of one training: what its callback is told goes into the states."""
 
-    def __init__(self, model: Any, feed: Feed, saving: Saving, choice: Choice | None) -> None:
+    def __init__(
+        self, model: Any, feed: Feed, saving: Saving, choice: Choice | None, before: Outcome
+    ) -> None:
         self.course = Course()
+        self.resumed = 0
+        self._before = before
         self._model, self._choice, self._every = model, choice, saving.every
         self._steps = feed.steps_per_epoch
         self._folder = StateFolder(saving.folder, saving.keep)
@@ -111,12 +123,26 @@ class Keeper:
                 notices += more
         if state is None:
             self._folder.clear()
+            self._begin()
         else:
             self._folder.forget(state.step)
+            self.resumed = state.step
             self.course = Course(state.step, **state.memory)
             self._metrics = {k: v for k, v in state.arrays.items() if k.startswith("metric/")}
-        where = f"step {state.step}" if state else "the beginning"
+        where = f"step {self.course.step}" if self.course.step else "the beginning"
         return tuple(f"{notice}; training went on from {where}" for notice in notices)
+
+    def _begin(self) -> None:
+        """Go on after what was before: the weights of now are its best."""
+        before = self._before
+        self.course = Course(len(before.rows) * self._steps, [dict(row) for row in before.rows])
+        if before.best_epoch is not None:
+            self.course.best = {
+                "value": before.best_value,
+                "epoch": before.best_epoch,
+                "step": self.course.step,
+            }
+            self._write_weights(self._model.weights, set())
 
     @property
     def needs_metrics(self) -> bool:
@@ -171,15 +197,18 @@ class Keeper:
             self.course.best = best
         if (
             choice.patience is not None
-            and epoch - (best or {"epoch": 0})["epoch"] >= choice.patience
+            and epoch - max(best["epoch"] if best else 0, len(self._before.rows)) >= choice.patience
         ):
+            self.course.out_of_patience = not self._model.stop_training
             self._model.stop_training = True
 
     def _keep_weights(self, before: Mapping[str, Any] | None) -> None:
         by_variable = {id(variable): average for variable, average in averages(self._model)}
         kept = [by_variable.get(id(one), one) for one in self._model.weights]
-        arrays = variables.values({f"{k:05d}": one for k, one in enumerate(kept)})
-        referenced = {before["step"]} if before else set()
+        self._write_weights(kept, {before["step"]} if before else set())
+
+    def _write_weights(self, weights: Sequence[Any], referenced: set[int]) -> None:
+        arrays = variables.values({f"{k:05d}": one for k, one in enumerate(weights)})
         self._folder.save_best(State(self.course.step, arrays), referenced)
 
     def _is_time(self) -> bool:
@@ -206,17 +235,19 @@ def run(
     callbacks: Sequence[Any] = (),
     at_once: int = MOST_AT_ONCE,
     validation: Any | None = None,
+    before: Outcome | None = None,
 ) -> Outcome:
     """Fit a compiled model to the end, from where ``saving`` has a state of it.
 
     ``at_once`` bounds the batches in one call of the graph; ``validation`` is a ``tf.data.Dataset``
-    that every epoch ends with. Raises :class:`StoreError`, EK-STORE-001, on a full disk: the last
-    good state stays.
+    that every epoch ends with. What was ``before`` is gone on from: its epochs are among
+    ``epochs``, and its best weights are the model's. Raises :class:`StoreError`, EK-STORE-001, on a
+    full disk: the last good state stays.
     """
     _set_steps_at_once(model, divisor(feed.steps_per_epoch, at_once, saving.every))
-    keeper = Keeper(model, feed, saving, choice)
+    keeper = Keeper(model, feed, saving, choice, before or Outcome(()))
     notices = keeper.resume()
-    course, resumed = keeper.course, keeper.course.step
+    course = keeper.course
     steps = feed.steps_per_epoch
     if keeper.needs_metrics:
         _create_metrics(model, feed.batches(course.step, epochs))
@@ -235,8 +266,10 @@ def run(
                 callbacks=heard,
             )
     keeper.end()
-    best = course.best["epoch"] if course.best else None
-    return Outcome(tuple(course.rows), best, resumed, notices)
+    best = course.best or {"epoch": None, "value": None}
+    cut_short = course.stopped and not course.out_of_patience
+    rows, resumed = tuple(course.rows), keeper.resumed
+    return Outcome(rows, best["epoch"], best["value"], resumed, notices, cut_short)
 
 
 def divisor(steps: int, most: int, every: int | None = None) -> int:

@@ -12,8 +12,8 @@ Report = Callable[[float, float, str], None]
 REPORTS = 20
 
 
-def progress_callback(model: Any, epochs: int, progress: Report) -> Any:
-    """Build a callback that reports batches as they pass."""
+def progress_callback(model: Any, epochs: int, progress: Report, stage: str = "") -> Any:
+    """Build a callback that reports batches as they pass, and of which stage they are, if any."""
 
     class Shown(library(model).callbacks.Callback):  # type: ignore[misc]
         """Report batches as they pass."""
@@ -35,6 +35,7 @@ def progress_callback(model: Any, epochs: int, progress: Report) -> Any:
         def _report(self, step: int, steps: int, logs: Any) -> None:
             figures = ", ".join(f"{k} {float(v):.3f}" for k, v in (logs or {}).items())
             text = f"epoch {self.epoch + 1}/{epochs}" + (f": {figures}" if figures else "")
+            text = f"{stage}, {text}" if stage else text
             progress(self.epoch + step / steps, epochs, text)
 
     return Shown()

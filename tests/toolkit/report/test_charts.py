@@ -203,6 +203,16 @@ def test_every_chart_of_a_real_report_is_drawn_or_says_why_not() -> None:
     json.dumps(reports.plain(found), allow_nan=False)
 
 
+def test_stages_of_a_training_begin_with_their_epochs_and_are_no_curve() -> None:
+    columns = {"epoch": (1.0, 2.0, 3.0), "stage": (1.0, 1.0, 2.0), "loss": (3.0, 2.0, 1.0)}
+    run = replace(charting.run(INT8), training=columns)
+    chart = drawn(charts.of_run(run, ())["training"])
+    assert isinstance(chart, charts.TrainingCurves)
+    assert chart.stages == (1, 3)
+    assert [panel.name for panel in chart.panels] == ["loss"]
+    assert "begin with the epochs 1, 3" in chart.text
+
+
 def test_the_curves_of_a_training_have_a_panel_for_each_figure_the_loss_first() -> None:
     run = replace(charting.run(INT8), training=detailing.training())
     chart = drawn(charts.of_run(run, ())["training"])

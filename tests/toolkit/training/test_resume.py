@@ -109,8 +109,8 @@ np.savez(sys.argv[1], x=x, y=rng.integers(0, 10, 203))
 STEPS = 4 * 13
 
 
-def prepare(folder: Path) -> None:
-    (folder / "model.py").write_text(MODEL)
+def prepare(folder: Path, model: str = MODEL) -> None:
+    (folder / "model.py").write_text(model)
     subprocess.run([sys.executable, "-c", DATA, folder / "train.npz"], check=True)
 
 

@@ -12,7 +12,7 @@ from edgekit.report.charts.run import Run
 TITLE = "Training"
 HELD_OUT = "val_"
 # What comes with every epoch, and is no figure of the model.
-EPOCH = "epoch"
+EPOCH, STAGE = "epoch", "stage"
 Figures = tuple[float | None, ...]
 
 
@@ -27,16 +27,20 @@ class TrainingPanel:
 
 @dataclass(frozen=True)
 class TrainingCurves(Chart):
-    """The curves of a training: a panel for each figure, the loss first."""
+    """The curves of a training: a panel for each figure, the loss first.
+
+    ``stages`` are the first epochs of its stages, where it has several.
+    """
 
     x: Axis
     panels: tuple[TrainingPanel, ...]
+    stages: tuple[int, ...] = ()
     kind: str = "training"
 
 
 def training(run: Run) -> TrainingCurves | Absent:
     """Draw the figures of a training by epoch, where the run has trained a model."""
-    columns = {name: values for name, values in run.training.items() if name != EPOCH}
+    columns = {name: values for name, values in run.training.items() if name not in (EPOCH, STAGE)}
     names = dict.fromkeys(name.removeprefix(HELD_OUT) for name in columns)
     ordered = sorted(names, key=lambda name: name != "loss")
     if not ordered:
@@ -45,7 +49,16 @@ def training(run: Run) -> TrainingCurves | Absent:
         TrainingPanel(name, columns.get(name, ()), columns.get(HELD_OUT + name, ()))
         for name in ordered
     )
-    return TrainingCurves(TITLE, _text(columns), Axis("epoch"), panels)
+    stages = _begins(run.training.get(STAGE, ()))
+    text = _text(columns)
+    if len(stages) > 1:
+        text += f" Stages begin with the epochs {', '.join(map(str, stages))}."
+    return TrainingCurves(TITLE, text, Axis("epoch"), panels, stages)
+
+
+def _begins(stages: Figures) -> tuple[int, ...]:
+    """Return the epochs, from 1, with which each stage begins."""
+    return tuple(at for at, now in enumerate(stages, 1) if at == 1 or now != stages[at - 2])
 
 
 def _text(columns: Mapping[str, Figures]) -> str:

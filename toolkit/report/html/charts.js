@@ -345,6 +345,7 @@
     const sides = [["train", "training", PALETTE[0], ""], ["validation", "validation", PALETTE[1], "6 3"]];
     const short = d3.format(".4~g");
     const epochs = d3.max(chart.panels, (panel) => Math.max(panel.train.length, panel.validation.length));
+    const stages = chart.stages.slice(1).map((epoch, at) => ({ x: epoch - 0.5, text: `stage ${at + 2}` }));
     const panels = chart.panels.map((panel) => {
       const points = sides.flatMap(([key, side, color, dash]) => panel[key].map((y, at) => ({ x: at + 1, y, side, color, dash })).filter((point) => point.y !== null));
       return plot({ ...chart, title: `${panel.name} by epoch` }, {
@@ -353,6 +354,8 @@
         y: { label: panel.name, grid: true, labelArrow: "none", ticks: 4 },
         color: { type: "identity" },
         marks: [
+          Plot.ruleX(stages, { x: "x", stroke: "var(--line)", strokeDasharray: "2 3" }),
+          Plot.text(stages, { x: "x", text: "text", frameAnchor: "top", textAnchor: "start", dx: 4, dy: -12, fill: QUIET }),
           ...sides.map(([, side, color, dash]) => Plot.line(points.filter((point) => point.side === side), { x: "x", y: "y", stroke: color, strokeWidth: 1.8, strokeDasharray: dash })),
           Plot.dot(points, { x: "x", y: "y", fill: "color", r: 2.5 }),
           Plot.tip(points, Plot.pointer({ x: "x", y: "y", title: (point) => `${panel.name}, ${point.side}\nepoch ${point.x}: ${short(point.y)}`, fill: "var(--surface)", stroke: "var(--line)", fontSize: 13 })),

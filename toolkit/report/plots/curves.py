@@ -49,6 +49,10 @@ def training(chart: TrainingCurves) -> Any:
             if points:
                 x, y = zip(*points, strict=True)
                 panel.plot(x, y, color=color, lw=1.4, marker="o", ms=2.5, label=side)
+        for number, epoch in enumerate(chart.stages[1:], 2):
+            panel.axvline(epoch - 0.5, color=style.FAINT, lw=0.8, ls=":")
+            place = panel.get_xaxis_transform()
+            panel.text(epoch - 0.4, 1, f"stage {number}", transform=place, fontsize=style.SMALL)
     panels[0].legend(frameon=False, fontsize=style.SMALL)
     panels[-1].xaxis.get_major_locator().set_params(integer=True)
     style.label(panels[-1], chart.x, None)

@@ -31,16 +31,19 @@ def callbacks(
     found: Alarms | None = None,
     clock: InputClock | None = None,
     batch_at: Callable[[int], Batch] | None = None,
+    before: int = 0,
 ) -> list[Any]:
     """Build the callbacks that watch a compiled model's training.
 
     Logs go to ``folder``, and none without one. ``sample`` are fixed training items, in the
     structure and form that the model takes, ``validation`` items it is not trained on. Alarms go to
     ``found``; ``clock`` is around the training data, and ``batch_at`` returns the batch of a step,
-    counted from 1. They draw no random numbers and leave every variable as it was, but for the
-    weights of a model whose loss is no longer a number: it gets the last good ones.
+    counted from 1; ``before`` so many were taken by other optimizers. They draw no random numbers
+    and leave every variable as it was, but for the weights of a model whose loss is no longer a
+    number: it gets the last good ones.
     """
     watch = _Watch(model, settings, folder, sample, validation, found or Alarms(), clock, batch_at)
+    watch.before = before
 
     class Watching(library(model).callbacks.Callback):  # type: ignore[misc]
         """Tells the watch what Keras tells."""
@@ -85,11 +88,11 @@ class _Watch:
         self._budget = Budget(settings.share)
         self._seen = self._looked = self._step = 0
         self._waited, self._since = 0.0, time.monotonic()
-        self.epoch = 1
+        self.epoch, self.before = 1, 0
 
     def begin(self) -> None:
         """Open the logs where training begins or goes on."""
-        self._step = self._looked = _iterations(self._model, 0)
+        self._step = self._looked = self.before + _iterations(self._model, 0)
         self._seen = 0
         self._guard.begin(self._step)
         if self._board:
@@ -98,7 +101,7 @@ class _Watch:
     def step(self, batch: int, logs: Mapping[str, Any]) -> None:
         """Judge a step, and look where it is time."""
         self._seen += 1
-        self._step = _iterations(self._model, self._step + 1)
+        self._step = self.before + _iterations(self._model, self._step - self.before + 1)
         self._guard.step(self._step, f"epoch {self.epoch}, batch {batch + 1}", logs)
         if self._guard.failed:
             return

@@ -13,9 +13,12 @@ from edgekit.training.watch.clock import InputClock
 from edgekit.training.watch.settings import Watching
 
 
-def watched(model: Any, feed: Feed, watching: Watching, found: Alarms) -> tuple[Feed, list[Any]]:
+def watched(
+    model: Any, feed: Feed, watching: Watching, found: Alarms, before: int = 0
+) -> tuple[Feed, list[Any]]:
     """Watch a compiled model's training on a feed, and tell ``found`` what goes wrong.
 
+    So many steps were taken ``before`` by other optimizers.
     Returns the same feed, that times how long steps wait for its batches, and callbacks.
     """
     settings, clock = watching.settings, InputClock()
@@ -34,6 +37,7 @@ def watched(model: Any, feed: Feed, watching: Watching, found: Alarms) -> tuple[
         found=found,
         clock=clock,
         batch_at=batch_at,
+        before=before,
     )
     return _timed(feed, clock), heard
 
