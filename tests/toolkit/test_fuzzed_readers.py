@@ -479,7 +479,7 @@ for number in range(400):
     made.mkdir()
     try:
         records.check(path)
-        records.convert("d", (path,), Preprocess(color="rgb"), True, (), None, made)
+        records.convert("d", (path,), Preprocess(color="rgb"), True, (), None, {}, made)
         outcomes["read"] += 1
     except EdgekitError as error:
         outcomes["refused"] += 1

@@ -75,6 +75,7 @@ def test_wheel_works_outside_the_tree(tmp_path: Path) -> None:
         "edgekit/sample_apps/linux_python/pictures.py",
         "edgekit/explanations/codes/data.toml",
         "edgekit/example/digits/edgekit.toml",
+        "edgekit/example/csv/penguins.csv",
         "edgekit/contracts/runner.py",
     ):
         assert name in names

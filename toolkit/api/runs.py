@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgekit import pipeline, scratch
 from edgekit.api.judgement import latest
-from edgekit.errors import ProjectError
+from edgekit.errors import ProjectError, did_you_mean
 from edgekit.evaluation.metrics import METRICS
 from edgekit.pipeline import ModelFiles, Options, bundling, measure
 from edgekit.pipeline.bundling import BundleOptions, MadeBundle, MadeBundles, UnmadeBundle
@@ -311,14 +311,19 @@ def verify(
             return bundles.verify(Path(path), keys, named)
 
 
-def init(folder: str | Path, force: bool = False) -> Path:
-    """Write the example project into a folder; its ``edgekit.toml``.
+def init(folder: str | Path, force: bool = False, recipe: str = "digits") -> Path:
+    """Write a recipe's project and its data into a folder; its ``edgekit.toml``.
 
-    Raises :class:`ProjectError` where one of its files is there already.
+    Raises :class:`ProjectError` where one of its files is there already, or the data cannot be
+    made.
     """
-    from edgekit.example import write_project
+    from edgekit.example import RECIPES, write_project
 
-    return write_project(Path(folder), force) / FILE
+    if recipe not in RECIPES:
+        hint = f"known: {', '.join(RECIPES)}"
+        message = f"unknown recipe {recipe!r}{did_you_mean(recipe, RECIPES)}"
+        raise ProjectError("EK-PROJECT-004", message, hint)
+    return write_project(Path(folder), force, recipe) / FILE
 
 
 def init_from(

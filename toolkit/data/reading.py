@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgekit.data.dataset import Dataset, check_regular, dataset_of
 from edgekit.errors import DataError
 from edgekit.store import Store, sha256
-from edgekit.types import Json, Preprocess, TensorSpec
+from edgekit.types import DataTypes, Json, Preprocess, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Reading:
     ``inputs`` are the model's where it is known: pictures take their size from it, columns their
     names. ``columns`` are wanted beside the inputs, ``label`` names the labels where they are not
     called ``y`` or ``label``, ``class_names`` are in the order of the model's outputs, ``texts``
-    says that labels are texts, digits too, ``seconds`` how long sounds are. ``source`` is what the
+    says that labels are texts, digits too, ``seconds`` how long sounds are,
+    ``types`` what columns and features hold. ``source`` is what the
     user called the data, ``path`` where it is.
     """
 
@@ -36,6 +37,7 @@ class Reading:
     class_names: tuple[str, ...] = ()
     texts: bool = False
     seconds: float | None = None
+    types: DataTypes = field(default_factory=DataTypes)
 
     @property
     def path(self) -> Path:

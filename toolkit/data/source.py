@@ -13,11 +13,12 @@ from edgekit.data.reading import Reading
 from edgekit.errors import DataError, did_you_mean
 from edgekit.quantities import listed
 from edgekit.store import Store
-from edgekit.types import Preprocess, TensorSpec
+from edgekit.types import DataTypes, Preprocess, TensorSpec
 from edgekit.usercode import is_reference
 
 # How many files a message names.
 MOST = 8
+NO_TYPES = DataTypes()
 
 
 def open_source(
@@ -33,6 +34,7 @@ def open_source(
     class_names: tuple[str, ...] = (),
     texts: bool = False,
     seconds: float | None = None,
+    types: DataTypes = NO_TYPES,
 ) -> tuple[Dataset, bool]:
     """Return the items of a source, below ``root``, as ``.npy`` files; whether the store had them.
 
@@ -40,7 +42,18 @@ def open_source(
     spec are not applied: that is the runner's. Raises :class:`DataError`.
     """
     reading = Reading(
-        source, root, store, worker, preprocess, inputs, columns, label, class_names, texts, seconds
+        source,
+        root,
+        store,
+        worker,
+        preprocess,
+        inputs,
+        columns,
+        label,
+        class_names,
+        texts,
+        seconds,
+        types,
     )
     if is_reference(source):
         dataset, cached = function.read(reading)

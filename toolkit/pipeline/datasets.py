@@ -61,6 +61,7 @@ def open_data(
         class_names=class_names(run),
         texts=texts.is_text_task(run),
         seconds=table.seconds,
+        types=table.types,
     )
     run.note(cached)
     dataset = _with_own_inputs(dataset, inputs)

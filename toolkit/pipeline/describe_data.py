@@ -104,5 +104,6 @@ def opened(
             label=table.label_column,
             class_names=data.read_labels(table.labels, root),
             seconds=table.seconds,
+            types=table.types,
         )
         yield dataset, worker

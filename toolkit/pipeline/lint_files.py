@@ -69,6 +69,7 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]
             label=table.label_column,
             class_names=names,
             seconds=table.seconds,
+            types=table.types,
         )
         specs = specs or guessed_inputs(dataset)
         index = np.arange(dataset.count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -13,6 +13,7 @@ from edgekit.project.preprocess import PreprocessTable
 from edgekit.project.table import Table
 from edgekit.project.text import TextTable
 from edgekit.project.units import Size
+from edgekit.types import DataTypes, Feature
 
 # At least two parts: what Android and Apple both take.
 APP_ID = r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+$"
@@ -68,6 +69,27 @@ class RepresentativeTable(Table):
     """How many of them. ``samples = 200``"""
 
 
+Category = Annotated[str, Field(min_length=1)]
+ColumnType = (
+    Literal["float", "integer", "ignore"] | Annotated[tuple[Category, ...], Field(min_length=2)]
+)
+
+
+class FeatureTable(Table):
+    """``[data.features]``: how one feature of a TFRecord is read."""
+
+    shape: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Shape of an item's values. Default: one value. ``shape = [28, 28, 1]``"""
+    dtype: Literal[
+        "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "image"
+    ] = "float32"
+    """Kind of its numbers, also of raw bytes; "image": an encoded picture. ``dtype = "uint8"``"""
+    default: float | None = None
+    """Value where a record lacks the feature. Default: that is an error. ``default = 0``"""
+    name: str | None = None
+    """What the array is called. Default: as the feature. ``name = "x"``"""
+
+
 class DataTable(Table):
     """``[data]``: the items, and what is done to them before the model."""
 
@@ -96,6 +118,23 @@ class DataTable(Table):
 
     ``label_column = "quality"``
     """
+    columns: dict[str, ColumnType] = Field(default_factory=dict)
+    """What columns of a CSV hold: "float", "integer", "ignore", or the names of categories, which
+    become a value each: 1 or 0. Default: numbers.
+
+    ``columns = { island = ["Biscoe", "Dream"], year = "ignore" }``
+    """
+    missing: Literal["refuse", "drop"] = "refuse"
+    """Rows of a CSV without a value in a column that is used: left out, or an error.
+
+    ``missing = "drop"``
+    """
+    features: dict[str, FeatureTable] = Field(default_factory=dict)
+    """What features of a TFRecord hold; where any is named, no others are read. Default: numbers as
+    they are, and encoded pictures.
+
+    ``features = { image_raw = { shape = [28, 28, 1], dtype = "uint8", name = "x" } }``
+    """
     seconds: Annotated[float, Field(gt=0)] | None = None
     """Length of the sounds of a folder of .wav. Default: the most common. ``seconds = 1.0``"""
     annotations: str | None = None
@@ -104,6 +143,12 @@ class DataTable(Table):
 
     ``annotations = "instances.json"``
     """
+
+    @property
+    def types(self) -> DataTypes:
+        """What is stated of columns and features."""
+        features = {name: Feature(**one.model_dump()) for name, one in self.features.items()}
+        return DataTypes(self.columns, self.missing == "drop", features)
 
 
 class RecoverTable(Table):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from edgekit.types.candidates import RuntimeNeed as RuntimeNeed
     from edgekit.types.candidates import RuntimeResult as RuntimeResult
     from edgekit.types.conversion import Conversion as Conversion
+    from edgekit.types.data_types import DataTypes as DataTypes
+    from edgekit.types.data_types import Feature as Feature
     from edgekit.types.measured import Compared as Compared
     from edgekit.types.measured import Contrast as Contrast
     from edgekit.types.measured import Evaluated as Evaluated
@@ -94,10 +96,12 @@ _MODULES = {
     "Conditions": "benched",
     "Contrast": "measured",
     "Conversion": "conversion",
+    "DataTypes": "data_types",
     "Direction": "quantities",
     "Evaluated": "measured",
     "Evaluation": "candidates",
     "ExpectedOutput": "request",
+    "Feature": "data_types",
     "How": "quantities",
     "InputSource": "benched",
     "Json": "quantities",

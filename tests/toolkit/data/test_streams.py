@@ -169,7 +169,7 @@ import tensorflow as tf
 from PIL import Image
 from edgekit.data.formats import function, records
 from edgekit.errors import EdgekitError
-from edgekit.types import Preprocess
+from edgekit.types import Feature, Preprocess
 
 HERE = Path(sys.argv[1])
 outcomes = {}
@@ -227,9 +227,24 @@ def case(name, call):
     except EdgekitError as error:
         outcomes[name] = f"{error.code} {error.message}"
 
-def read(file, columns=(), label=None, spec=Preprocess(color="rgb")):
+def read(file, columns=(), label=None, spec=Preprocess(color="rgb"), stated={}):
     return lambda folder: records.convert(
-        file, tuple(records.shards(HERE / file)), spec, True, columns, label, folder)
+        file, tuple(records.shards(HERE / file)), spec, True, columns, label, stated, folder)
+
+raw = [{"raw": np.arange(6, dtype="<i2").tobytes(), "kind": k, "note": "a"} for k in range(3)]
+write("raw.tfrecord", [*raw[:2], {"raw": raw[2]["raw"], "note": "b"}])
+pixels = {"raw": Feature((2, 3), "int16", name="x")}
+kind = {"kind": Feature((), "int64", default=9)}
+case("stated", read("raw.tfrecord", ("note",), "kind", stated={**pixels, **kind}))
+case("filled not", read("raw.tfrecord", stated={**pixels, "kind": Feature((), "int64")}))
+case("misshaped", read("raw.tfrecord", stated={"raw": Feature((7,), "int16")}))
+case("halved", read("raw.tfrecord", stated={"raw": Feature((3,), "float64")}))
+case("narrowed", read("numbers.tfrecord", stated={"x": Feature((4,), "float32"),
+                                                   "y": Feature((), "uint8", name="y")}))
+case("too narrow", read("numbers.tfrecord", stated={"x": Feature((4,), "uint8", name="x"),
+                                                     "camera": Feature((), "image")}))
+case("picture", read("pictures.tfrecord", stated={
+    "image/encoded": Feature((), "image", name="x"), "image/class/label": Feature((), "int64")}))
 
 for name in ("numbers", "packed"):
     case(name, read(f"{name}.tfrecord", ("camera",)))
@@ -289,9 +304,30 @@ def test_encoded_pictures_and_their_class_are_known_by_name(streamed: dict[str, 
     assert streamed["resized"]["x"][0] == [3, 4, 4, 1]
 
 
+def test_stated_features_have_their_shape_dtype_and_default(streamed: dict[str, Any]) -> None:
+    assert streamed["stated"] == {
+        "x": [[3, 2, 3], "int16", [0, 1, 2, 3]],
+        "y": [[3], "int64", [0, 1, 9]],
+        "note": [[3], "<U1", ["a", "a", "b"]],
+        "beside": ["note"],
+    }
+    # What is not stated is not read.
+    assert streamed["narrowed"] == {
+        "x": [[5, 4], "float32", [0, 1, 2, 3]],
+        "y": [[5], "uint8", [0, 1, 2, 3]],
+        "beside": [],
+    }
+    assert streamed["picture"]["x"][:2] == [[3, 6, 8, 3], "uint8"]
+    assert streamed["picture"]["y"] == [[3], "int64", [0, 1, 2]]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        ("filled not", "EK-DATA-086 raw.tfrecord: record 2 has no feature 'kind'"),
+        ("misshaped", "EK-DATA-086 raw.tfrecord: record 0: 'raw' has 6 values, not [7]"),
+        ("halved", "record 0: 'raw' has 12 bytes, which are no whole float64"),
+        ("too narrow", "record 0: 'camera' is no encoded picture"),
         ("odd", "EK-DATA-007 odd.tfrecord: item 5 has other arrays than the first: camera"),
         ("short", "EK-DATA-007 short.tfrecord: item 5 of 'x' is shaped [3], those before it [4]"),
         ("broken", "EK-DATA-003 broken.tfrecord: record 1, 'image/encoded' cannot be read"),

@@ -11,7 +11,7 @@ from sources import RAW, image, opened
 from edgekit import data
 from edgekit.data import match
 from edgekit.errors import DataError
-from edgekit.types import Preprocess, TensorSpec
+from edgekit.types import DataTypes, Preprocess, TensorSpec
 
 PLAIN = "a,b,y\n1,2.5,0\n3,4,1\n"
 ROOMS = "camera,a,b,label\nleft,1,2,cat\nright,3,4,dog\nleft,5,6,cat\n"
@@ -312,3 +312,55 @@ def test_table_with_very_many_columns_is_looked_at_once(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(",".join([*columns, "c7"]) + "\n")
     with pytest.raises(DataError, match="two columns called c7"):
         opened("t.csv", tmp_path)
+
+
+BIRDS = """island,mass,year,sex,y
+Dream,3750,2007,male,0
+Biscoe,NA,2008,female,1
+Dream,3800.5,2007,female,1
+"""
+ISLANDS = {"island": ("Biscoe", "Dream"), "sex": ("female", "male"), "year": "ignore"}
+
+
+def test_categories_become_a_value_each_and_rows_without_a_value_are_dropped(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, BIRDS)
+    found = opened("items.csv", tmp_path, types=DataTypes(ISLANDS, drop_missing=True))
+    assert found.open("x").tolist() == [[0, 1, 3750, 0, 1], [0, 1, 3800.5, 1, 0]]
+    assert found.open_labels().tolist() == [0, 1]
+    said = " ".join(found.notices)
+    assert "1 rows without a value are left out" in said
+    assert "x is island=Biscoe, island=Dream, mass, sex=female, sex=male" in said
+
+
+def test_stated_types_decide_the_dtype(tmp_path: Path) -> None:
+    write(tmp_path, PLAIN.replace("2.5", "2"))
+    assert opened("items.csv", tmp_path).open("x").dtype == np.uint8
+    floats = DataTypes({"a": "float"})
+    assert opened("items.csv", tmp_path, types=floats).open("x").dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("types", "words"),
+    [
+        (DataTypes(ISLANDS), "line 3, column 'mass': 'NA' is not a number"),
+        (
+            DataTypes({**ISLANDS, "island": ("Biscoe", "Torgersen")}, drop_missing=True),
+            "line 2, column 'island': 'Dream' is none of its categories Biscoe, Torgersen",
+        ),
+        (
+            DataTypes({**ISLANDS, "mass": "integer"}, drop_missing=True),
+            "line 4, column 'mass': '3800.5' is not a whole number",
+        ),
+        (DataTypes({"iland": "ignore"}), "has no column 'iland'; did you mean 'island'"),
+        (DataTypes({**ISLANDS, "y": ("0", "1")}), "categories are stated for 'y'"),
+    ],
+    ids=["missing", "category", "integer", "unknown", "labels"],
+)
+def test_table_that_is_not_as_stated_is_refused(
+    tmp_path: Path, types: DataTypes, words: str
+) -> None:
+    write(tmp_path, BIRDS)
+    with pytest.raises(DataError, match=words):
+        opened("items.csv", tmp_path, types=types)

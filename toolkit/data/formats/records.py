@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 from edgekit.data import images
 from edgekit.data.blocks import Writer
 from edgekit.data.dataset import LABELS, NAMES, Dataset, check_file, describe
+from edgekit.data.formats.feature_spec import stated_arrays
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError, WorkerDied
 from edgekit.isolated import ParserFailure, last_noted, note, watched_file
 from edgekit.store import sha256
-from edgekit.types import Json, Preprocess
+from edgekit.types import Feature, Json, Preprocess
 
 INPUT = "x"
 SUFFIXES = (".tfrecord", ".tfrecords")
@@ -103,6 +105,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         "beside": list(reading.columns),
         "pictures": images.key(spec),
         "defaulted": not stated,
+        **({"features": _as_key(reading)} if reading.types.features else {}),
     }
 
     refusal = ParserFailure(DataError, "EK-DATA-003", reading.source, "TFRecord")
@@ -117,6 +120,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
                 stated,
                 reading.columns,
                 reading.label,
+                reading.types.features,
                 folder,
             )
         except WorkerDied as error:
@@ -135,6 +139,7 @@ def convert(
     stated: bool,
     columns: tuple[str, ...],
     label: str | None,
+    stated_features: Mapping[str, Feature],
     folder: Path,
 ) -> Mapping[str, Json]:
     """Write the records' features as ``.npy`` files (in the worker); facts for the store."""
@@ -146,7 +151,11 @@ def convert(
     refusal = ParserFailure(DataError, "EK-DATA-003", source, "TFRecord")
     with watched_file(folder / NOTED, refusal):
         for where, features in _records(source, paths):
-            item, pictures = _item(where, features, spec, columns, label)
+            item, pictures = (
+                _stated_item(where, features, spec, columns, label, stated_features)
+                if stated_features
+                else _item(where, features, spec, columns, label)
+            )
             for picture in pictures:
                 tally.add(picture, spec)
                 decoded = {"pictures": images.decoded(picture.array, spec)}
@@ -233,6 +242,26 @@ def _item(
             )
         item[called] = value
     return item, pictures
+
+
+def _as_key(reading: Reading) -> Json:
+    return {name: asdict(feature) for name, feature in reading.types.features.items()}
+
+
+def _stated_item(
+    where: str,
+    features: Mapping[str, Any],
+    spec: Preprocess,
+    columns: tuple[str, ...],
+    label: str | None,
+    stated: Mapping[str, Feature],
+) -> tuple[dict[str, Any], list[images.Picture]]:
+    """Return the features that the user named, the labels as such, and columns of text."""
+    labelled = label or next((name for name in LABEL_FEATURES if name in stated), None)
+    called = {} if labelled is None else {labelled: LABELS}
+    item, pictures = stated_arrays(where, features, stated, spec, called)
+    texts = [name for name in columns if name not in stated and name in features]
+    return {**item, **{name: _text(features[name]) for name in texts}}, pictures
 
 
 def _picture(where: str, name: str, feature: Any, spec: Preprocess) -> images.Picture:

@@ -17,6 +17,17 @@ import numpy as np
 from edgekit.data.blocks import Writer
 from edgekit.data.class_names import class_order
 from edgekit.data.dataset import LABELS, Dataset, check_file, describe
+from edgekit.data.formats.columns import (
+    FLOAT,
+    IGNORED,
+    INTEGER,
+    Column,
+    columns_of,
+    is_missing,
+    is_number,
+    layout,
+    values,
+)
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
 from edgekit.store import sha256
@@ -32,18 +43,49 @@ ELEMENT = re.compile(r"^(.+)\[\d+\]$")
 DECIMAL = re.compile(r"^([+-]?\d*),(\d+)$")
 CELLS = 1 << 16
 LONGEST_LINE = 1 << 24
-INTEGERS = (np.uint8, np.int16, np.int32, np.int64)
 
 
-@dataclass
-class _Column:
-    """What a column turned out to hold: whole numbers in a range, numbers, or text."""
+@dataclass(frozen=True)
+class _Table:
+    """A file, the names of its columns, and the places of those without which a row is left out."""
 
-    place: int
-    text: bool
-    whole: bool = True
-    low: int = 0
-    high: int = 0
+    path: Path
+    header: list[str]
+    needed: tuple[int, ...] = ()
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the rows after the header with their line, without blank ones. Raises DataError."""
+        for line, row in self.all_rows():
+            if not any(is_missing(row[place]) for place in self.needed):
+                yield line, row
+
+    def all_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield rows with their line, also those that are left out. Raises :class:`DataError`."""
+        lines = _lines(self.path)
+        next(lines)
+        for line, row in lines:
+            if not row:
+                continue
+            if len(row) != len(self.header):
+                message = (
+                    f"{self.path}, line {line}: {len(row)} values for {len(self.header)} columns"
+                )
+                hint = f"the header is {', '.join(self.header)[:200]}"
+                raise DataError("EK-DATA-017", message, hint)
+            yield line, row
+
+    def blocks(self) -> Iterator[tuple[list[int], list[list[str]]]]:
+        """Yield rows with their line numbers, in blocks that fit in memory."""
+        lines: list[int] = []
+        rows: list[list[str]] = []
+        for line, row in self.rows():
+            lines.append(line)
+            rows.append(row)
+            if len(rows) * len(self.header) >= CELLS:
+                yield lines, rows
+                lines, rows = [], []
+        if rows:
+            yield lines, rows
 
 
 def matches(path: Path) -> bool:
@@ -64,9 +106,14 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     class numbers. Raises :class:`DataError` with line and column of what is no number.
     """
     path, header = reading.path, _header(reading.path)
-    nameless = _nameless(path, header)
+    columns = columns_of(reading.source, header, reading.types)
+    nameless = _nameless(_Table(path, header))
     label = _label(reading, header)
     beside = [name for name in reading.columns if name in header and name != label]
+    for name in (*beside, label):
+        if name is not None and columns[name].categories:
+            message = f"{reading.source}: categories are stated for {name!r}, which is no input"
+            raise DataError("EK-DATA-016", message, "[data] labels names the classes of labels")
     key: dict[str, Json] = {
         "sha256": sha256(path),
         "label": label,
@@ -75,63 +122,78 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         "class_names": list(reading.class_names),
         "nameless": list(nameless.values()),
         **({"texts": True} if reading.texts else {}),
+        **({"types": dict(reading.types.columns)} if reading.types.columns else {}),
+        **({"drop_missing": True} if reading.types.drop_missing else {}),
     }
     return reading.obtain(
-        key, lambda folder: _convert(reading, header, label, beside, nameless, folder)
+        key, lambda folder: _convert(reading, columns, label, beside, nameless, folder)
     )
 
 
 def _convert(
     reading: Reading,
-    header: list[str],
+    columns: dict[str, Column],
     label: str | None,
     beside: list[str],
     nameless: Mapping[str, str],
     folder: Path,
 ) -> Mapping[str, Json]:
-    path = reading.path
-    columns = _survey(path, header, label, [*beside, *nameless])
+    ignored = [name for name, column in columns.items() if column.stated == IGNORED]
+    used = [
+        c for name, c in columns.items() if name not in {*ignored, *nameless} - {label, *beside}
+    ]
+    needed = tuple(c.place for c in used) if reading.types.drop_missing else ()
+    table = _Table(reading.path, list(columns), needed)
+    _survey(table, columns, label, [*beside, *nameless, *ignored])
     names: tuple[str, ...] = ()
     if label is not None and reading.texts:
         columns[label].text = True
     if label is not None and columns[label].text:
-        labels = {row[columns[label].place] for _, row in _rows(path, header)}
+        labels = {row[columns[label].place] for _, row in table.rows()}
         names = class_order(reading.source, labels, () if reading.texts else reading.class_names)
-    numbers = {name: number for number, name in enumerate(names)}
-    others = {label, *beside, *nameless}
-    arrays = _arrays(reading, [name for name in header if name not in others])
+    others = {label, *beside, *nameless, *ignored}
+    inputs = [column for name, column in columns.items() if name not in others]
+    arrays = _arrays(reading, inputs)
     if not arrays:
-        raise DataError("EK-DATA-003", f"{path} holds no inputs: {', '.join(header)}")
+        raise DataError("EK-DATA-003", f"{reading.path} holds no inputs: {', '.join(columns)}")
     _check_width(reading, arrays, label)
     writer = Writer(folder, reading.source)
-    for _, rows in _blocks(path, header):
-        block: dict[str, Any] = {
-            name: _values(rows, [columns[part] for part in parts]) for name, parts in arrays.items()
-        }
+    numbers = {name: number for number, name in enumerate(names)}
+    for _, rows in table.blocks():
+        block: dict[str, Any] = {name: values(rows, parts) for name, parts in arrays.items()}
         if label is not None:
-            place = columns[label].place
-            block[LABELS] = (
-                np.array([numbers[row[place]] for row in rows])
-                if names
-                else _values(rows, [columns[label]])[:, 0]
-            )
+            column = columns[label]
+            known = np.array([numbers[row[column.place]] for row in rows]) if names else None
+            block[LABELS] = values(rows, [column])[:, 0] if known is None else known
         for name in beside:
             text = [row[columns[name].place] for row in rows]
             block[name] = np.array(text) if columns[name].text else np.array(text, np.float64)
         writer.extend(block)
     facts = dict(describe(reading.source, writer.close()))
     notices = [f"{reading.source}: {column} is left out" for column in nameless.values()]
+    notices += _notices(reading.source, table, writer.count, arrays)
     return {**facts, "beside": list(beside), "class_names": list(names), "notices": notices}
 
 
-def _check_width(reading: Reading, arrays: Mapping[str, list[str]], label: str | None) -> None:
-    """Refuse another number of columns than the model's only input has features.
+def _notices(
+    source: str, table: _Table, kept: int, arrays: Mapping[str, list[Column]]
+) -> list[Json]:
+    """Say how many rows were left out, and which values an item has."""
+    dropped = sum(1 for _ in table.all_rows()) - kept if table.needed else 0
+    notices = [f"{source}: {dropped:,} rows without a value are left out"] if dropped else []
+    named = layout(arrays)
+    return [*notices, *([f"{source}: {named}"] if named else [])]
+
+
+def _check_width(reading: Reading, arrays: Mapping[str, list[Column]], label: str | None) -> None:
+    """Refuse another number of values than the model's only input has features.
 
     A flat row may fill an input of more dimensions. Raises :class:`DataError`.
     """
     if len(reading.inputs) != 1 or set(arrays) != {INPUT} or None in reading.inputs[0].shape[1:]:
         return
-    (spec,), columns = reading.inputs, arrays[INPUT]
+    (spec,) = reading.inputs
+    columns = [part for column in arrays[INPUT] for part in column.parts]
     needed = math.prod(size or 1 for size in spec.shape[1:])
     if len(columns) == needed:
         return
@@ -146,121 +208,66 @@ def _check_width(reading: Reading, arrays: Mapping[str, list[str]], label: str |
     raise DataError("EK-DATA-004", message, hint)
 
 
-def _values(rows: list[list[str]], columns: list[_Column]) -> Any:
-    texts = [[row[column.place] for column in columns] for row in rows]
-    if not all(column.whole for column in columns):
-        return np.array(texts, np.float64).astype(np.float32)
-    low, high = min(c.low for c in columns), max(c.high for c in columns)
-    ranges = [np.iinfo(dtype) for dtype in INTEGERS]
-    dtype = next(info.dtype for info in ranges if info.min <= low and high <= info.max)
-    return np.array(texts, np.int64).astype(dtype)
-
-
-def _arrays(reading: Reading, names: list[str]) -> Mapping[str, list[str]]:
+def _arrays(reading: Reading, columns: list[Column]) -> Mapping[str, list[Column]]:
     """Return the columns of each input, by its name."""
     inputs = {spec.name for spec in reading.inputs}
-    parents = {name: element[1] for name in names if (element := ELEMENT.match(name))}
-    called = bool(inputs) and inputs <= set(names) | set(parents.values())
-    arrays: dict[str, list[str]] = {}
-    for name in names:
-        alone = name if called else INPUT
-        arrays.setdefault(parents.get(name, alone), []).append(name)
+    parents = {c.name: element[1] for c in columns if (element := ELEMENT.match(c.name))}
+    called = bool(inputs) and inputs <= {c.name for c in columns} | set(parents.values())
+    arrays: dict[str, list[Column]] = {}
+    for column in columns:
+        alone = column.name if called else INPUT
+        arrays.setdefault(parents.get(column.name, alone), []).append(column)
     return arrays
 
 
 def _survey(
-    path: Path, header: list[str], label: str | None, beside: list[str]
-) -> dict[str, _Column]:
+    table: _Table, columns: dict[str, Column], label: str | None, beside: list[str]
+) -> None:
     """Find out what each column holds. Labels and columns beside the inputs may hold text."""
-    columns = {name: _Column(place, False) for place, name in enumerate(header)}
     free = {name for name in (label, *beside) if name is not None}
-    for lines, rows in _blocks(path, header):
+    for lines, rows in table.blocks():
         for (name, column), texts in zip(columns.items(), zip(*rows, strict=True), strict=True):
-            if not column.text and not _take(column, texts):
-                if name not in free:
-                    at = next(k for k, text in enumerate(texts) if not _is_number(text))
-                    raise _no_number(path, lines[at], name, texts[at], label is None)
+            at = None if column.text else column.wrong(texts)
+            if at is not None:
+                if name not in free or column.stated in (FLOAT, INTEGER):
+                    raise _no_number(table.path, lines[at], column, texts[at], label is None)
                 column.text = True
             if name == label and "" in texts:
-                raise _no_number(path, lines[texts.index("")], name, "", False)
-    return columns
+                raise _no_number(table.path, lines[texts.index("")], column, "", False)
 
 
-def _take(column: _Column, texts: tuple[str, ...]) -> bool:
-    """Widen what a column holds by numbers; false where a text is none, or not finite."""
-    # Python reads 1_000 as a number; no table means that.
-    if any("_" in text for text in texts):
-        return False
-    try:
-        if column.whole and all(text.lstrip("+-").isdecimal() for text in texts):
-            whole = np.array(texts, np.int64)
-            column.low = min(column.low, int(whole.min()))
-            column.high = max(column.high, int(whole.max()))
-            return True
-        column.whole = False
-        return bool(np.isfinite(np.array(texts, np.float64)).all())
-    except OverflowError:
-        # An integer of more than 64 bits.
-        column.whole = False
-        return all(map(_is_number, texts))
-    except ValueError:
-        return False
-
-
-def _no_number(path: Path, line: int, name: str, text: str, unlabelled: bool) -> DataError:
-    message = f"{path}, line {line}, column {name!r}: {text[:40]!r} is not a number"
+def _no_number(path: Path, line: int, column: Column, text: str, unlabelled: bool) -> DataError:
+    name = column.name
+    message = f"{path}, line {line}, column {name!r}: {text[:40]!r} {column.expected()}"
     hint = f"remove the row, or the column; a text column can be a slice: --slice {name}"
+    if is_missing(text):
+        hint += '; rows without a value can be left out: [data] missing = "drop"'
+    elif not column.categories:
+        hint += f'; or categories: [data.columns] {name} = ["{text[:40]}", …]'
     if unlabelled:
         hint += f"; or the labels: --label-column {name}"
     return DataError("EK-DATA-017", message, hint)
 
 
-def _nameless(path: Path, header: list[str]) -> Mapping[str, str]:
+def _nameless(table: _Table) -> Mapping[str, str]:
     """Return columns without a name that hold nothing, or count the rows as pandas writes them.
 
     What each is, by its name in the header. Raises :class:`DataError` for one that holds more.
     """
     columns: dict[str, str] = {}
-    for place, name in enumerate(header):
+    for place, name in enumerate(table.header):
         if not UNNAMED.match(name):
             continue
-        cells = [row[place] for _, row in _rows(path, header)]
+        cells = [row[place] for _, row in table.rows()]
         first = int(cells[0]) if cells and cells[0].isdecimal() else 0
         if not any(cells):
             columns[name] = f"column {place + 1}, which has no name and is empty,"
         elif cells == [str(first + number) for number in range(len(cells))]:
             columns[name] = f"column {place + 1}, which has no name and counts the rows,"
         else:
-            message = f"{path}: column {place + 1} has no name, and holds {cells[0][:40]!r} …"
+            message = f"{table.path}: column {place + 1} has no name, and holds {cells[0][:40]!r} …"
             raise DataError("EK-DATA-002", message, "name it in the first row, or remove it")
     return columns
-
-
-def _blocks(path: Path, header: list[str]) -> Iterator[tuple[list[int], list[list[str]]]]:
-    """Yield rows with their line numbers, in blocks that fit in memory."""
-    lines: list[int] = []
-    rows: list[list[str]] = []
-    for line, row in _rows(path, header):
-        lines.append(line)
-        rows.append(row)
-        if len(rows) * len(header) >= CELLS:
-            yield lines, rows
-            lines, rows = [], []
-    if rows:
-        yield lines, rows
-
-
-def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows after the header with their line, without blank ones. Raises DataError."""
-    lines = _lines(path)
-    next(lines)
-    for line, row in lines:
-        if not row:
-            continue
-        if len(row) != len(header):
-            message = f"{path}, line {line}: {len(row)} values for {len(header)} columns"
-            raise DataError("EK-DATA-017", message, f"the header is {', '.join(header)[:200]}")
-        yield line, row
 
 
 def _encoding(path: Path) -> str:
@@ -305,7 +312,7 @@ def _header(path: Path) -> list[str]:
         cells = [name or f"Unnamed: {place}" for place, name in enumerate(cells)]
     header = cells
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
-    numbers = [name for name in header if _is_number(name)]
+    numbers = [name for name in header if is_number(name)]
     # A row of numbers is no header, and neither is one that ends in a label.
     if not any(header) or len(numbers) >= max(1, len(header) - 1):
         message = f"{path} has no header: its first row is {', '.join(header)[:100] or 'empty'}"
@@ -313,13 +320,6 @@ def _header(path: Path) -> list[str]:
     if twice:
         raise DataError("EK-DATA-002", f"{path} has two columns called {', '.join(twice)}")
     return header
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return "_" not in text and math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def _label(reading: Reading, header: list[str]) -> str | None:
