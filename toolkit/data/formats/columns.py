@@ -89,11 +89,11 @@ def values(rows: Sequence[Sequence[str]], columns: Sequence[Column]) -> npt.NDAr
     """Return the values ``[n, values]`` of columns: the narrowest integers, or float32."""
     joined = np.concatenate([column.values(rows) for column in columns], axis=1)
     if not all(column.whole for column in columns):
-        return joined.astype(np.float32)
+        return np.asarray(joined, np.float32)
     low, high = min(c.low for c in columns), max(c.high for c in columns)
     ranges = [np.iinfo(dtype) for dtype in INTEGERS]
     dtype = next(info.dtype for info in ranges if info.min <= low and high <= info.max)
-    return joined.astype(dtype)
+    return np.asarray(joined, dtype)
 
 
 def layout(arrays: Mapping[str, Sequence[Column]]) -> str:
