@@ -205,6 +205,10 @@ class HistoryError(EdgekitError):
     """The history of past runs cannot be read, or does not hold what is asked of it."""
 
 
+class RecordError(EdgekitError):
+    """The registry of versions cannot be read, or does not hold what is asked of it."""
+
+
 class CassetteError(EdgekitError):
     """A record of devices cannot be read, or does not hold what is asked of it."""
 

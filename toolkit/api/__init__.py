@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from edgekit.api.pages import serve_run as serve_run
     from edgekit.api.pages import write_comparison as write_comparison
     from edgekit.api.pages import write_page as write_page
+    from edgekit.api.registry import Promoted as Promoted
+    from edgekit.api.registry import Registered as Registered
+    from edgekit.api.registry import open_registry as open_registry
+    from edgekit.api.registry import promote as promote
+    from edgekit.api.registry import register as register
+    from edgekit.api.registry import roll_back as roll_back
+    from edgekit.api.registry import version_changes as version_changes
     from edgekit.api.runs import BenchJob as BenchJob
     from edgekit.api.runs import BenchOptions as BenchOptions
     from edgekit.api.runs import BenchReport as BenchReport
@@ -76,6 +83,8 @@ if TYPE_CHECKING:
 _ELSEWHERE = {
     "CheckOptions": "judgement",
     "FinishedRun": "verdict",
+    "Promoted": "registry",
+    "Registered": "registry",
     "Tightened": "lock",
     "add_to_history": "history",
     "check": "verdict",
@@ -90,9 +99,13 @@ _ELSEWHERE = {
     "inspect": "machine",
     "latest": "judgement",
     "new_key": "machine",
+    "open_registry": "registry",
+    "promote": "registry",
     "prune_logs": "logs",
     "read_lock": "lock",
+    "register": "registry",
     "remove_devices": "machine",
+    "roll_back": "registry",
     "runs_at": "verdict",
     "runs_of": "verdict",
     "serve_logs": "logs",
@@ -104,6 +117,7 @@ _ELSEWHERE = {
     "trends": "history",
     "update_lock": "lock",
     "update_locks": "lock",
+    "version_changes": "registry",
     "write_comparison": "pages",
     "write_page": "pages",
 }

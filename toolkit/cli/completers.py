@@ -184,6 +184,17 @@ def _runs() -> Iterator[str]:
     yield from sorted((one.parent.name for one in reports), reverse=True)
 
 
+def _versions() -> Iterator[str]:
+    from edgekit.record import FOLDER, Registry
+
+    place = Registry(Path(FOLDER))
+    models = place.models
+    for model in models:
+        begin = f"{model}:" if len(models) > 1 else ""
+        yield from (f"{begin}{alias}" for alias in place.aliases(model))
+        yield from (f"{begin}{version.number}" for version in place.versions(model)[::-1])
+
+
 def _codes() -> Iterator[tuple[str, str]]:
     from edgekit import explanations
 
@@ -207,6 +218,7 @@ metric = either(names(_metrics), files(".py", functions=True))
 task = names(_tasks)
 device = names(_devices)
 run = names(_runs)
+version = names(_versions)
 code = names(_codes)
 project_file = files(".toml")
 named_model = names(_models_of_project)

@@ -51,6 +51,10 @@ GROUPS = {
         "history": "show how figures went from run to run, and at which commit they stepped",
         "explain": "explain a code or a check: its meaning, likely causes, and what to do",
     },
+    "Record": {
+        "registry": "keep versions on record: lineage, files, what is champion; roll back",
+        "promote": "let a version be champion, where it is proven not worse",
+    },
     "Ship": {
         "bundle": "make bundles of a finished run, or of a .tflite as it is",
         "verify": "verify a bundle: its files, its model, its golden pairs",

@@ -43,6 +43,7 @@ AREAS = {
     "PLOTS": "charts as pictures",
     "PLUGIN": "plug-ins of other packages",
     "PROJECT": "the project file and options",
+    "RECORD": "versions on record, and promotions",
     "REPORT": "reports of earlier runs",
     "RUNNER": "what runs a model on a device",
     "SERVE": "pages that are served",

@@ -10,7 +10,7 @@ from edgekit.gate.statuses import RED
 from edgekit.types import Advice, CheckResult, Status, Waiver
 
 # Before the name of a figure, what it was held against.
-AGAINST = ("lock ", "baseline ")
+AGAINST = ("lock ", "baseline ", "champion ")
 
 
 @dataclass(frozen=True)

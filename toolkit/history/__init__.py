@@ -1,7 +1,7 @@
 """Figures of past runs: kept as small lines of JSON, read back as trends with their steps."""
 
 from edgekit.history.book import BOOK, add, read
-from edgekit.history.commits import Commit, commit_of, commits_between
+from edgekit.history.commits import Commit, author, commit_of, commits_between
 from edgekit.history.entry import HistoryEntry, entries
 from edgekit.history.trends import Point, Trend, trends
 
@@ -12,6 +12,7 @@ __all__ = [
     "Point",
     "Trend",
     "add",
+    "author",
     "commit_of",
     "commits_between",
     "entries",

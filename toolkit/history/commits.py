@@ -27,6 +27,12 @@ def commit_of(folder: Path, revision: str = "HEAD") -> str:
     return answer.strip()
 
 
+def author(folder: Path) -> str:
+    """Return who commits in a folder, ``NAME <ADDRESS>`` as git has it; empty where it has none."""
+    known = re.match(r"(.+ <.*>) \d+ [+-]\d{4}$", _git(folder, "var", "GIT_AUTHOR_IDENT").strip())
+    return known[1] if known else ""
+
+
 def commits_between(folder: Path, before: str, after: str) -> tuple[Commit, ...]:
     """Return the commits after ``before`` up to ``after``, the newest first.
 

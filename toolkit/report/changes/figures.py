@@ -109,8 +109,8 @@ def _turned(drop: Measurement, sign: int) -> tuple[float | None, float | None]:
     if sign > 0:
         return drop.low, drop.high
     return (
-        None if drop.high is None else -drop.high,
-        None if drop.low is None else -drop.low,
+        None if drop.high is None else 0.0 - drop.high,
+        None if drop.low is None else 0.0 - drop.low,
     )
 
 

@@ -1,0 +1,20 @@
+"""Versions on record: what was made of which data, what is champion, and how it became that."""
+
+from edgekit.record.champion import promotion_checks, verdict_of
+from edgekit.record.promotions import Judged, Promotion
+from edgekit.record.registry import CHAMPION, FOLDER, Registry
+from edgekit.record.version import KeptFile, Lineage, ShippedTarget, Version
+
+__all__ = [
+    "CHAMPION",
+    "FOLDER",
+    "Judged",
+    "KeptFile",
+    "Lineage",
+    "Promotion",
+    "Registry",
+    "ShippedTarget",
+    "Version",
+    "promotion_checks",
+    "verdict_of",
+]
