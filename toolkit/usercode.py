@@ -107,6 +107,8 @@ class user_errors:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, Exception) and not isinstance(error, EdgekitError):
+            if (inner := _ours_within(error)) is not None:
+                raise inner from error
             frames = traceback.extract_tb(trace)
             ours = str(Path(__file__).resolve().parent)
             places = [f for f in frames if not f.filename.startswith((ours, "<"))] or list(frames)
@@ -115,6 +117,14 @@ class user_errors:
             text = f"{type(error).__name__}: {str(error)[:1000]}"
             message = f"{self._source} raised an error"
             raise ProjectError("EK-PROJECT-008", message, f"{where}\n{text}") from error
+
+
+def _ours_within(error: BaseException) -> EdgekitError | None:
+    """Return the error of edgekit's own that TensorFlow made another of while it traced."""
+    before = error.__cause__ or error.__context__
+    while before is not None and not isinstance(before, EdgekitError):
+        before = before.__cause__ or before.__context__
+    return before
 
 
 def file_of(source: str, root: Path) -> Path | None:

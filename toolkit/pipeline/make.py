@@ -104,7 +104,8 @@ def _settings_key(run: Run) -> Json:
     losses = table.loss.values() if isinstance(table.loss, Mapping) else [table.loss]
     metrics = table.metrics or ()
     lists = metrics.values() if isinstance(metrics, Mapping) else [metrics]
-    named = [*losses, *(name for names in lists for name in names)]
+    steps = [table.loop, table.validation_step]
+    named = [*losses, *steps, *(name for names in lists for name in names)]
     return {
         **table.model_dump(mode="json", exclude=UNSEEN),
         "files": [dict(fingerprint(one, root)) for one in named if one and is_reference(one)],

@@ -159,6 +159,14 @@ class TrainTable(Table):
     """Keras's name or your function; of several outputs by name. Default: the model's own, else
     the task's. ``loss = "losses.py:mine"``
     """
+    loop: str | None = None
+    """A step of your own in the place of Keras's: a function of (model, optimizer, batch) that
+    returns a dict of figures. ``loop = "steps.py:train_step"``
+    """
+    validation_step: str | None = None
+    """Validate by a function of (model, batch) that returns a dict of figures. Default: by loss and
+    metrics. ``loop = "steps.py:train_step"``, ``validation_step = "steps.py:test_step"``
+    """
     metrics: tuple[str, ...] | dict[str, tuple[str, ...]] | None = None
     """Keras's names or your functions; of several outputs by name. Default: the model's own, else
     the task's. ``metrics = ["accuracy"]``
@@ -212,6 +220,17 @@ class TrainTable(Table):
 
     ``stage = [{ trainable = ["head"], epochs = 5 }, { epochs = 5, learning_rate = 0.00001 }]``
     """
+
+    @model_validator(mode="after")
+    def _steps_of_ones_own(self) -> TrainTable:
+        if self.validation_step and not self.loop:
+            raise ValueError('validation_step goes with a step to train by: loop = "steps.py:…"')
+        if self.loop and self.mixed_precision == "float16":
+            raise ValueError(
+                "float16 needs a loss that is scaled, which loop does by itself or not: use"
+                ' mixed_precision = "bfloat16"'
+            )
+        return self
 
     @model_validator(mode="after")
     def _epochs_of_stages(self) -> TrainTable:

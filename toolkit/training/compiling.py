@@ -50,7 +50,7 @@ def compile_model(
         changed = _optimizer(keras, settings, feed, epochs, rate or ScheduleTable())
     config["optimizer"] = changed
     task = ""
-    if not own and settings.loss is None:
+    if not own and settings.loss is None and settings.loop is None:
         feed, found = _by_task(keras, model, feed)
         config |= found.config
         task = found.words

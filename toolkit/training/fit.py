@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from edgekit.store import write_text
 from edgekit.training import loop
 from edgekit.training.compiling import compile_model, recompile
 from edgekit.training.feed import Feed, Training, described
+from edgekit.training.own_step import check_validation, stepping
 from edgekit.training.precision import half_precision
 from edgekit.training.progress import Report, progress_callback
 from edgekit.training.rates import storable
@@ -39,6 +40,31 @@ class Job:
     settings: TrainTable
     states: Path
     watching: Watching | None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a training: its task, if that was detected, and what each stage trained."""
+
+    outcome: loop.Outcome = field(default_factory=lambda: loop.Outcome(()))
+    task: str = ""
+    stages: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The figures of the epoch whose weights are kept, and how the model was trained."""
+        outcome = self.outcome
+        return {
+            "history": dict(outcome.rows[(outcome.best_epoch or 0) - 1]) if outcome.rows else {},
+            "trained": {
+                "resumed": outcome.resumed,
+                "notices": list(outcome.notices),
+                "epochs": len(outcome.rows),
+                "best_epoch": outcome.best_epoch,
+                "task": self.task,
+                "stages": list(self.stages),
+            },
+        }
 
 
 def train(
@@ -69,26 +95,17 @@ def train(
     with half_precision(settings.mixed_precision if training else None):
         model = build(source, root)
     items = described(training.dataset, training.preprocess) if training else None
-    outcome, task, alarms = loop.Outcome(()), "", Alarms(warn)
-    stages: list[dict[str, Any]] = []
+    fitted, alarms = Fitted(), Alarms(warn)
     if training is not None:
         with user_errors(source):
             job = Job(root, training, settings, partial / "states", watching)
-            outcome, task, stages = _fitted(model, job, alarms, progress)
-        write_text(folder / HISTORY, history(outcome.rows, stages))
+            fitted = _fitted(model, job, alarms, progress)
+        write_text(folder / HISTORY, history(fitted.outcome.rows, fitted.stages))
         if settings.mixed_precision:
             model = in_float32(model)
     return {
         **export_both(model, folder, True, inputs=inputs_of(model, items)),
-        "history": dict(outcome.rows[(outcome.best_epoch or 0) - 1]) if outcome.rows else {},
-        "trained": {
-            "resumed": outcome.resumed,
-            "notices": list(outcome.notices),
-            "epochs": len(outcome.rows),
-            "best_epoch": outcome.best_epoch,
-            "task": task,
-            "stages": stages,
-        },
+        **fitted.facts,
         "alarms": alarms.facts,
         "generation": "keras3" if is_keras3(model) else "keras2",
         "not_saved": _save(model, folder / "model.keras"),
@@ -111,31 +128,28 @@ def history(rows: Sequence[Mapping[str, float]], stages: Sequence[Mapping[str, A
     return text.getvalue()
 
 
-def _fitted(
-    model: Any, job: Job, alarms: Alarms, progress: Report | None
-) -> tuple[loop.Outcome, str, list[dict[str, Any]]]:
-    """Compile and fit a model, stage by stage.
-
-    Returns what came of it, its task if that was detected, and of each stage what it trained.
-    """
+def _fitted(model: Any, job: Job, alarms: Alarms, progress: Report | None) -> Fitted:
+    """Compile and fit a model, stage by stage."""
     settings, original = job.settings, getattr(model, "optimizer", None)
-    stages, outcome, found = stages_of(settings), loop.Outcome(()), []
+    stages, outcome = stages_of(settings, job.training.epochs), loop.Outcome(())
+    task, found = "", []
     feed = Feed.of(model, job.training)
-    for stage in stages:
-        freeze(model, stage)
-        if stage.number == 1:
-            feed, task = compile_model(model, feed, stage.settings, stage.epochs, job.root)
-        if stage.table is not None:
-            recompile(model, feed, stage.settings, stage.epochs, original)
-        done = len(outcome.rows)
-        last = done + sum(one.epochs for one in stages[stage.number - 1 :])
-        heard = [progress_callback(model, last, progress, stage.label)] if progress else []
-        outcome = _stage(model, job, feed, stage, outcome, alarms, heard)
-        found.append(_facts(model, stage, done, len(outcome.rows)))
-        if outcome.cut_short:
-            break
+    with stepping(model, settings, job.root):
+        for stage in stages:
+            freeze(model, stage)
+            if stage.number == 1:
+                feed, task = compile_model(model, feed, stage.settings, stage.epochs, job.root)
+            if stage.table is not None:
+                recompile(model, feed, stage.settings, stage.epochs, original)
+            done = len(outcome.rows)
+            last = done + sum(one.epochs for one in stages[stage.number - 1 :])
+            heard = [progress_callback(model, last, progress, stage.label)] if progress else []
+            outcome = _stage(model, job, feed, stage, outcome, alarms, heard)
+            found.append(_facts(model, stage, done, len(outcome.rows)))
+            if outcome.cut_short:
+                break
     storable(model.optimizer)
-    return outcome, task, found if settings.stage else []
+    return Fitted(outcome, task, tuple(found) if settings.stage else ())
 
 
 def _stage(
@@ -153,6 +167,8 @@ def _stage(
     saving = loop.Saving(folder, settings.save_every, settings.keep_states)
     at_once = settings.steps_per_execution or loop.MOST_AT_ONCE
     validation = feed.validation()
+    if validation is not None:
+        check_validation(model)
     if job.watching is not None:
         from edgekit.training.watch.watched import watched
 

@@ -19,6 +19,7 @@ from edgekit.models.load import is_keras3, library
 from edgekit.training import variables
 from edgekit.training.averages import averages, swapping_callback
 from edgekit.training.feed import Feed
+from edgekit.training.own_step import own_step
 from edgekit.training.state import State, StateError, StateFolder
 
 # Without a number of steps: seconds between two states, and the share of the time that they take.
@@ -311,7 +312,9 @@ def _set_steps_at_once(model: Any, steps: int) -> None:
 
 def _create_metrics(model: Any, batches: Any) -> None:
     """Create the metrics' variables, which Keras does in the first step: no step is taken."""
-    if is_keras3(model):
+    if (step := own_step(model)) is not None:
+        step.create_metrics(batches)
+    elif is_keras3(model):
         model._symbolic_build(data_batch=next(iter(batches)))
     elif model.run_eagerly:
         model.test_on_batch(*next(iter(batches)))

@@ -58,10 +58,13 @@ class Place:
         return f"{self.path}/".startswith(f"{path}/")
 
 
-def stages_of(settings: TrainTable) -> tuple[Stage, ...]:
-    """Return the stages that the settings ask for, each with its own optimizer and rate."""
+def stages_of(settings: TrainTable, epochs: int) -> tuple[Stage, ...]:
+    """Return the stages that the settings ask for, each with its own optimizer and rate.
+
+    Where they ask for none there is one, of so many epochs.
+    """
     if not settings.stage:
-        return (Stage(1, 1, settings.epochs, settings),)
+        return (Stage(1, 1, epochs, settings),)
     found = []
     for number, table in enumerate(settings.stage, 1):
         said = {"optimizer": table.optimizer, "learning_rate": table.learning_rate}

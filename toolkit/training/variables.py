@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.models.load import is_keras3
+from edgekit.training.own_step import own_step
 from edgekit.training.state import StateError
 
 Array = npt.NDArray[Any]
@@ -34,7 +35,10 @@ def training_variables(model: Any) -> dict[str, Any]:
 
 def metric_variables(model: Any) -> dict[str, Any]:
     """Return the variables of the metrics, which hold an epoch's figures so far."""
-    return _named({"metric": [one for metric in model.metrics for one in metric.variables]})
+    step = own_step(model)
+    # Its compiled ones are of validation alone then, and come to be when that begins.
+    metrics = model.metrics if step is None else step.metrics
+    return _named({"metric": [one for metric in metrics for one in metric.variables]})
 
 
 def values(variables: Mapping[str, Any]) -> dict[str, Array]:

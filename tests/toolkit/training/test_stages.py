@@ -128,7 +128,7 @@ for function in ("keras3", "keras2"):
     model = fit.build(f"model.py:{function}", folder)
     for label, trainable in {"last": 1, "last two": 4, "base": "base", "inner": "first"}.items():
         table = TrainTable.model_validate({"stage": [{"trainable": trainable, "epochs": 1}]})
-        (stage,) = stages.stages_of(table)
+        (stage,) = stages.stages_of(table, 1)
         stages.freeze(model, stage)
         # So many weights are trained.
         outcomes[f"{function} {label}"] = len(model.trainable_weights)

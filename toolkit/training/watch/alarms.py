@@ -30,13 +30,18 @@ class Alarms:
         self._warn = warn
         self._found: dict[tuple[str, str], Advice] = {}
 
-    def add(self, subject: str, advice: Advice) -> None:
-        """Say and keep an alarm about a subject, unless there is one already."""
-        if (advice.code, subject) in self._found:
+    def add(self, subject: str, advice: Advice, again: bool = False) -> None:
+        """Say and keep an alarm about a subject; if there is one already, keep that.
+
+        What is said ``again``, with a count that has grown, is kept in its place. It is said at
+        once when it gets more severe.
+        """
+        before = self._found.get((advice.code, subject))
+        if before is not None and not again:
             return
         self._found[advice.code, subject] = advice
-        if self._warn is not None:
-            self._warn(f"warning {advice.code}: {advice.message}\n  {advice.fix}")
+        if self._warn is not None and (before is None or before.severity != advice.severity):
+            self._warn(f"{advice.severity} {advice.code}: {advice.message}\n  {advice.fix}")
 
     @property
     def facts(self) -> list[dict[str, str]]:
@@ -167,6 +172,15 @@ def starving(waited: float, elapsed: float, steps: int) -> Advice | None:
         " describe shows where the pipeline waits"
     )
     return Advice("EK-NOTE-207", "warning", message, fix)
+
+
+def unwatched(error: Exception) -> Advice:
+    """Say that layers, gradients and weights are not looked at, and why."""
+    # TensorFlow puts before it through which code it came.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = (lines or [type(error).__name__])[-1][:300]
+    message = f"gradients, weights and units of this training are not watched: {reason}"
+    return Advice("EK-NOTE-209", "info", message, "the loss, its figures and the input are")
 
 
 def _listed(names: Mapping[str, str]) -> str:

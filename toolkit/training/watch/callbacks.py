@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.models.load import library
+from edgekit.training.watch import alarms
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.batch import Batch
 from edgekit.training.watch.board import Board
@@ -84,7 +85,7 @@ class _Watch:
         self._board = Board(model, settings, folder, sample, validation) if folder else None
         self._traced: TracedStep | None = TracedStep(model)
         self._guard = Guard(model, found, self._traced, clock, batch_at)
-        self._clock = clock
+        self._clock, self._found = clock, found
         self._budget = Budget(settings.share)
         self._seen = self._looked = self._step = 0
         self._waited, self._since = 0.0, time.monotonic()
@@ -141,6 +142,7 @@ class _Watch:
             LOG.warning("%s of this model is not watched: %s", what, error, exc_info=True)
             if what == "look":
                 self._traced = self._guard.traced = None
+                self._found.add("", alarms.unwatched(error))
 
     def end_epoch(self, logs: Mapping[str, Any]) -> None:
         """Judge and write an epoch's figures."""

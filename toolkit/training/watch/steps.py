@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.training.own_step import own_step
+
 Array = npt.NDArray[Any]
 RECTIFIERS = ("relu", "relu6")
 
@@ -88,7 +90,7 @@ class TracedStep:
     def __call__(self, x: Any, y: Any, weight: Any = None) -> Look:
         """Look at the model on a batch of its own structure."""
         with _generators(self._model):
-            loss, gradients, outputs = self._run(x, y, weight)
+            loss, gradients, outputs = self._ran(x, y, weight)
         variables = self._model.trainable_variables
         found = {
             name_of(variable, self._model): gradient.numpy()
@@ -103,6 +105,34 @@ class TracedStep:
                 dead[name], units[name] = int(silent.numpy().sum()), int(silent.shape[0])
         weights = {name_of(one, self._model): np.asarray(one.numpy()) for one in variables}
         return Look(float(loss), weights, found, dead, units, broken)
+
+    def _ran(self, x: Any, y: Any, weight: Any) -> Any:
+        if own_step(self._model) is None:
+            return self._run(x, y, weight)
+        import tensorflow as tf
+
+        # A step of the user's own may change variables of theirs.
+        traced = self._run.get_concrete_function(x, y, weight)
+        before = [(one, tf.identity(one)) for one in traced.graph.variables]
+        found = self._run(x, y, weight)
+        for variable, value in before:
+            variable.assign(value)
+        return found
+
+    def _differentiated(self, x: Any, y: Any, weight: Any) -> Any:
+        """Return the loss, and its gradients by the variables that are trained."""
+        import tensorflow as tf
+
+        model = self._model
+        trained = [value_of(one) for one in model.trainable_variables]
+        if (own := own_step(model)) is not None:
+            loss, pairs = own.look((x, y) if weight is None else (x, y, weight))
+            by_variable = {id(value_of(one)): gradient for gradient, one in pairs}
+            return loss, [by_variable.get(id(one)) for one in trained]
+        with tf.GradientTape() as tape:
+            answers = model(x, training=True)
+            loss = model.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weight)
+        return loss, tape.gradient(loss, trained)
 
     def _traced(self, x: Any, y: Any, weight: Any) -> Any:
         import tensorflow as tf
@@ -119,14 +149,9 @@ class TracedStep:
                 axes = list(range((output.shape.rank or 1) - 1))
                 states.append((finite, tf.reduce_all(output <= 0, axis=axes)))
 
-        trained = [value_of(one) for one in model.trainable_variables]
-        with tf.GradientTape() as tape, observed(layers_of(model), seen):
-            answers = model(x, training=True)
-            loss = model.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weight)
-        gradients = [
-            None if each is None else tf.convert_to_tensor(each)
-            for each in tape.gradient(loss, trained)
-        ]
+        with observed(layers_of(model), seen):
+            loss, found = self._differentiated(x, y, weight)
+        gradients = [None if each is None else tf.convert_to_tensor(each) for each in found]
         for variable, value in zip(changed, before, strict=True):
             variable.assign(value)
         return loss, gradients, states
