@@ -4,7 +4,8 @@ python benchmarks/gate.py [--pipelines 200] [--alarms 1000]
 
 Every pipeline draws its own items and times, makes their intervals by the functions of a run,
 and is judged as a run is. Prints a row per scenario: how many pipelines were red by the check that
-was meant, red by another, inconclusive, unavailable and green.
+was meant, red by another, inconclusive, unavailable and green. Then the same of the lock's latency,
+drawn from real runs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lock_latency
 import numpy as np
 
 from edgekit import statistics
@@ -247,6 +249,10 @@ def main() -> None:
         what = "exactly at their limits" if worse == 0 else f"worse by {worse:.0%}"
         print(f"{budgets} budgets {what}: {together} of {options.alarms} pipelines red,", end=" ")
         print(f"{alone} if each were judged alone")
+
+    print()
+    for line in lock_latency.table(options.pipelines):
+        print(line)
 
 
 if __name__ == "__main__":

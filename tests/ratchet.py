@@ -97,6 +97,23 @@ def two_points_lost(report: Any) -> None:
     int8(report).update(accuracy(1860, 45, 5), semantic_hash="c" * 64)
 
 
+def another_network(report: Any) -> None:
+    int8(report).update(semantic_hash="c" * 64, sha256="c" * 64)
+
+
+def as_long_as(times: float, low: float, high: float) -> Edit:
+    """Another network, which takes so many times as long as the lock's file in the same
+    launches.
+    """
+
+    def edit(report: Any) -> None:
+        locked = int8(report)["sha256"]
+        another_network(report)
+        int8(report)["latency"]["beside"] = {locked: measured(times, low, high, n=12)}
+
+    return edit
+
+
 def no_metric(report: Any) -> None:
     for name in ("metrics", "drop", "paired"):
         int8(report)[name] = {}

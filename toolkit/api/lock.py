@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.api.baselines import root_of, tolerances_of
 from edgekit.api.judgement import Judged, judge, latest
-from edgekit.errors import LockError
+from edgekit.errors import LockError, StoreError
 from edgekit.gate import lock as locking
 from edgekit.gate.lock import LockEntry
 from edgekit.gate.statuses import RED
 from edgekit.project import Project
-from edgekit.store import write_text
+from edgekit.store import Store, write_text
 from edgekit.types import CheckResult
 
+MODEL = "model.tflite"
 __all__ = ["Tightened", "read_lock", "update_lock", "update_locks"]
 
 
@@ -68,7 +70,25 @@ def update_locks(report: Path | None, projects: Sequence[Project]) -> Tightened:
     text = locking.render_lock(entries)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
+    for (place, _), (each, _) in zip(runs, judged, strict=True):
+        _keep_files(place, each, entries)
     return Tightened(path, entries, tuple(changes), tuple(refused))
+
+
+def _keep_files(report: Path, judged: Judged, entries: Sequence[LockEntry]) -> None:
+    """Keep the files whose times are locked in the store of their run, for later runs to time."""
+    folder = report if report.is_dir() else report.parent
+    if folder.parent.name != "runs":
+        return
+    locked = {entry.sha256 for entry in entries}
+    locked |= {entry.latency.sha256 for entry in entries if entry.latency}
+    store = Store(folder.parent.parent / "store")
+    for candidate in judged.report.candidates:
+        if candidate.sha256 in locked:
+            places = (candidate.path, *folder.glob(f"build/*/{MODEL}"))
+            # The folder of another's run may not be ours to write.
+            with contextlib.suppress(StoreError):
+                locking.keep(store, candidate.sha256, places)
 
 
 def _run(report: Path | None, project: Project | None) -> tuple[Path, Project | None]:

@@ -70,7 +70,7 @@ def of_threshold(status: Status, below: bool) -> str:
     if status is Status.INCONCLUSIVE:
         return "evaluate more items: --data FILE ([data] evaluate)"
     if below:
-        return "the SavedModel does not reach it either: train a better model"
+        return "the reference does not reach it either: train a better model"
     return "take a wider one of [convert] precisions, or `edgekit convert --recover` for int8"
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
-from edgekit.statistics import tango_statistic, two_sided_z
+from edgekit.statistics import t_quantile, t_tail, tango_statistic, two_sided_z
 from edgekit.types import Bound, CheckResult, Latency, Measurement, PairedCounts, Status
 
 LEVEL = 0.95
@@ -91,8 +91,8 @@ def chance(check: CheckResult, evidence: Evidence) -> float:
         return _beyond((value - limit) / error)
     if end is None:
         return 1.0
-    is_ratio = _is_ratio(check) and min(value, limit, end) > 0
-    value, limit, end = map(math.log, (value, limit, end)) if is_ratio else (value, limit, end)
+    is_time = (_is_ratio(check) or bound.unit == "ns") and min(value, limit, end) > 0
+    value, limit, end = map(math.log, (value, limit, end)) if is_time else (value, limit, end)
     if value == end:
         return 0.0 if value > limit else 1.0
     return _beyond_interval((value - limit) / (value - end), _launches(check, evidence))
@@ -140,7 +140,6 @@ def _beyond_interval(widths: float, launches: int) -> float:
     """Return the chance of an excess of so many half-widths of a 95 % interval."""
     if launches < 2:
         return _beyond(widths * two_sided_z(LEVEL))
-    from scipy.special import stdtr, stdtrit
-
     freedom = launches - 1
-    return float(stdtr(freedom, -widths * stdtrit(freedom, (1 + LEVEL) / 2)))
+    t = widths * t_quantile((1 + LEVEL) / 2, freedom)
+    return t_tail(t, freedom) if t >= 0 else 1 - t_tail(-t, freedom)

@@ -16,12 +16,14 @@ from edgekit.evaluation.flips import flips
 from edgekit.evaluation.latency import REFERENCE, TENSORFLOW, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.gate import own_device
+from edgekit.gate.lock import LOCAL
 from edgekit.pipeline import stage_results
 from edgekit.pipeline.answers import JUDGE, answers, answers_of, timed
 from edgekit.pipeline.arena import NOT_ASKED, with_arena
 from edgekit.pipeline.early_runner import EarlyRunner
 from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.items import Items
+from edgekit.pipeline.locked_files import locked_files
 from edgekit.pipeline.matrix import try_runtimes
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import figure, floor, metric_key, taken, truths
@@ -46,6 +48,7 @@ from edgekit.types import (
 )
 
 UNCOMPRESSED = "uncompressed"
+UNTIMED = "latency is unavailable, because"
 
 
 @dataclass(frozen=True)
@@ -263,25 +266,26 @@ def _time(
     candidates: tuple[Candidate, ...],
     items: Items,
 ) -> tuple[Evaluation, tuple[Candidate, ...]]:
-    sides = [timed(c, items) for c in candidates if not c.problem and c.path is not None]
-    models = [_reference(reference, items), *sides]
+    able = [candidate for candidate in candidates if not candidate.problem and candidate.path]
+    models = [_reference(reference, items), *(timed(each, items) for each in able)]
     budgets = _budgets(run)
+    locked = locked_files(run, LOCAL, candidates, items, JUDGE)
     key = run.key(
         "tensorflow",
         "ai-edge-litert",
         reference=reference.digest,
         candidates=[[c.id, c.sha256, c.signature] for c in candidates if not c.problem],
         **items.key,
-        **key_of(budgets),
+        **key_of(budgets, locked),
         device=dict(run.device.facts()),
     )
 
     def make(folder: Path) -> Mapping[str, Json]:
-        timings = time_models(run, run.device, models, items, budgets)
+        timings = time_models(run, run.device, models, items, budgets, locked)
         keep_samples(timings, folder)
         return {
             name: {
-                "latency": dataclasses.asdict(timings.latency(name)),
+                "latency": dataclasses.asdict(locked.latency(timings, name)),
                 "ratio": dataclasses.asdict(timings.ratio(name)),
                 "uncompressed": dataclasses.asdict(timings.ratio(name, uncompressed(name)))
                 if uncompressed(name) in timings.names
@@ -294,8 +298,7 @@ def _time(
         kept = run.obtain("latency", key, make)
     except RunnerError as error:
         run.note(False)
-        message = f"latency is unavailable, because {error.message}"
-        run.advise(Advice("EK-NOTE-005", "warning", message, error.hint))
+        run.advise(Advice("EK-NOTE-005", "warning", f"{UNTIMED} {error.message}", error.hint))
         return base, candidates
     facts = kept.facts
     note_samples(run, kept)

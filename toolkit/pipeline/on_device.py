@@ -15,6 +15,7 @@ from edgekit.pipeline.answers import elsewhere, timed
 from edgekit.pipeline.estimates import as_estimates
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import output_of
+from edgekit.pipeline.locked_files import locked_files
 from edgekit.pipeline.matrix import execute
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.side_by_side import key_of, latency_budgets, time_models
@@ -112,17 +113,20 @@ def _timed(
     most = run.plan.options.max_latency
     stated = {} if most is None else {"latency_p50": most}
     budgets = latency_budgets([table.budgets.model_copy(update=stated)])
+    locked = locked_files(run, name, candidates, items, device.runtime)
+    there = [dataclasses.replace(side, device=device) for side in locked.sides]
+    locked = dataclasses.replace(locked, sides=tuple(there))
     key = run.key(
         device=dict(device.facts()),
         candidates=[[c.id, c.sha256, c.signature] for c in candidates],
         **items.key,
-        **key_of(budgets),
+        **key_of(budgets, locked),
     )
 
     def make(folder: Path) -> Mapping[str, Json]:
-        timings = time_models(run, device, sides, items, budgets)
+        timings = time_models(run, device, sides, items, budgets, locked)
         keep_samples(timings, folder)
-        return {name: asdict(timings.latency(name)) for name in timings.names}
+        return {name: asdict(locked.latency(timings, name)) for name in timings.names}
 
     try:
         kept = run.obtain("on-device latency", key, make)

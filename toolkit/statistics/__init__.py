@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .interval import Interval, items_to_settle_scaled, two_sided_z
 from .proportions import items_to_settle, tango, tango_statistic, wilson
+from .student import t_quantile, t_tail
 
 if TYPE_CHECKING:
     from .bootstrap import bca_mean, bootstrap_statistic, constant_mean, unseen_share
@@ -33,6 +34,8 @@ __all__ = [
     "median_of_independent",
     "percentile_interval",
     "steps",
+    "t_quantile",
+    "t_tail",
     "tango",
     "tango_statistic",
     "two_sided_z",

@@ -7,7 +7,8 @@ a block are not independent (caches, clock frequency, temperature), nor are bloc
 Few launches show too little of how much launches differ: where that is most of the noise, a plain
 bootstrap's nominal 95 % covers some 60, 75 and 88 % of the time with 2, 3 and 5 of them. So the
 bounds are moved away from the value by t(L-1)/z · √(L/(L-1)) for L launches: as a t interval
-against a normal one, and as a variance divided by L-1 against one divided by L.
+against a normal one, and as a variance divided by L-1 against one divided by L. They are moved as
+logarithms, so that those of two launches, nine times as far away, stay above zero.
 
 `launch_ratio` needs at least six launches, and no such correction: it takes one value per launch.
 """
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from .interval import Interval, two_sided_z, unbounded
 from .order import median_of_independent
+from .student import t_quantile
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -166,10 +168,14 @@ def _resampled_percentiles(
 
 
 def _bounds(drawn: FloatArray, level: float, value: float, launches: int) -> tuple[float, float]:
-    """Return equal tails of the resamples, widened for few launches, and not below zero."""
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    """Return equal tails of the resamples, widened for few launches as logarithms: no time is zero
+    or less, and twice as long is as far away as half as long.
+    """
+    low, high = (float(end) for end in np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
     wider = _small_sample_factor(launches, level)
-    return max(0.0, value - wider * (value - float(low))), value + wider * (float(high) - value)
+    # A clock too coarse for a run gives zero, and is not widened below it.
+    below = value * (low / value) ** wider if low > 0 else min(low, value)
+    return below, value * (high / value) ** wider if value > 0 else high
 
 
 def _small_sample_factor(launches: int, level: float) -> float:
@@ -178,7 +184,5 @@ def _small_sample_factor(launches: int, level: float) -> float:
     """
     if launches < 2:
         return 1.0
-    from scipy.special import stdtrit
-
-    t = float(stdtrit(launches - 1, (1 + level) / 2))
+    t = t_quantile((1 + level) / 2, launches - 1)
     return t / two_sided_z(level) * math.sqrt(launches / (launches - 1))

@@ -68,7 +68,9 @@ class Latency:
     another run of this protocol that this one could tell, ``noise`` the smallest, as a share, that
     the same launches could tell of two models in turns, where that was measured. ``path`` is an
     ``.npy`` of all runs in that order (uint32, or uint64 where one takes longer than 4.29 s), or
-    what a tool printed that tells no single ones, where they are kept.
+    what a tool printed that tells no single ones, where they are kept. ``beside`` says how many
+    times as long a run takes as one of another file that took turns in the same launches, by the
+    SHA-256 of that file: of those in ``edgekit.lock``.
     """
 
     p50: Measurement
@@ -86,6 +88,7 @@ class Latency:
     power: Measurement
     noise: Measurement | None = None
     path: Path | None = None
+    beside: Mapping[str, Measurement] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ import pytest
 from benching import nothing
 
 from conftest import edgekit
+from edgekit.errors import RunnerError
 from edgekit.evaluation import latency as timing
 from edgekit.evaluation import launches
 from edgekit.evaluation.protocol import SIDE_BY_SIDE
+from edgekit.pipeline.locked_files import LockedFiles
 from edgekit.pipeline.measure import bench_summary
 from edgekit.pipeline.measure.loaded_model import LoadedModel
 from edgekit.pipeline.measure.measure_options import MeasureOptions
@@ -119,6 +121,41 @@ def subject_of(name: str, device: Recorded) -> Any:
         path=Path(name), stateful=False, signature=None, carried=lambda _: {}
     )
     return LoadedModel(name, name, model, device)  # type: ignore[arg-type]
+
+
+LOCKED = "b of edgekit.lock"
+
+
+def locked_of(device: Recorded) -> LockedFiles:
+    side = timing.Timed(LOCKED, Path("b"), "litert", device=device)  # type: ignore[arg-type]
+    return LockedFiles((side,), {"digest": LOCKED})
+
+
+def test_file_of_the_lock_takes_turns_with_the_candidates() -> None:
+    device = Recorded()
+    locked = locked_of(device)
+    found = time_models(run_of(device), device, sides(device), ITEMS, [], locked)
+    assert device.opened[0] == ["a", "b", LOCKED, "a again"]
+    beside = {name: locked.latency(found, name).beside["digest"].value for name in "ab"}
+    assert beside == {"a": pytest.approx(2 / 3, 0.01), "b": pytest.approx(1.0, 0.01)}
+    # Without one nothing is judged: there is no second copy, and there are fewer launches.
+    assert "digest" not in LockedFiles().latency(by_convert(Recorded()), "a").beside
+
+
+def test_file_of_the_lock_that_cannot_be_timed_takes_nothing_from_the_others() -> None:
+    """The planted fault: it takes other inputs."""
+
+    class Refusing(Recorded):
+        def open(self, request: Request) -> Any:
+            if LOCKED in (one.id for one in request.models):
+                raise RunnerError("EK-RUNNER-001", "the model has no input of that name")
+            return super().open(request)
+
+    device = Refusing()
+    locked = locked_of(device)
+    found = time_models(run_of(device), device, sides(device), ITEMS, [], locked)
+    assert found.names == ["a", "b"]
+    assert locked.latency(found, "a").beside == {}
 
 
 def test_convert_and_compare_give_the_same_figures_of_the_same_launches() -> None:

@@ -134,7 +134,7 @@ def test_junit_has_a_case_per_check_with_its_figures() -> None:
     assert message == (
         "the file has 27,736 bytes (limit: at most 20,000 bytes; 7,736 B over (38.7 %))"
     )
-    assert "figure: 27,736 B (27736.0 byte)" in found["size"].result[0].text
+    assert "figure: 27,736 B (27736 byte)" in found["size"].result[0].text
     assert "make it smaller" in found["size"].result[0].text
     assert found[RUNS.name].is_passed
     totals = JUnitXml.fromstring(content)

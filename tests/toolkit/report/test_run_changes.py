@@ -71,13 +71,20 @@ def test_a_metric_is_worse_or_better_only_where_that_is_proven(
 
 
 @pytest.mark.parametrize(
-    ("ratio", "outcome"), [(0.6, "worse"), (0.4, "better"), (0.505, "not proven")]
+    ("ratio", "outcome"), [(1.2, "worse"), (0.2, "better"), (0.6, "not proven")]
 )
 def test_a_latency_is_compared_by_its_ratio_to_the_reference(ratio: float, outcome: str) -> None:
     slower = ratchet.measured(ratio, 0.99 * ratio, 1.01 * ratio, n=6)
-    found = figures(ratchet.document(), edited(latency_ratio=slower))["latency on local"]
+    before, now = ratchet.document(), edited(latency_ratio=slower, semantic_hash="c" * 64)
+    for document in (before, now):
+        document["reference"]["runtime"] = "litert"
+    found = figures(before, now)["latency on local"]
     assert found.outcome == outcome
     assert found.texts[1].endswith(f"(x{ratio:.3g})")
+    # The same network is neither: what its time differs by is of the host.
+    now["candidates"][0]["semantic_hash"] = before["candidates"][0]["semantic_hash"]
+    again = figures(before, now)["latency on local"]
+    assert (again.outcome, again.how) == ("not proven", "the same network on the same runtime")
 
 
 def test_bytes_and_operators_are_facts() -> None:

@@ -89,6 +89,27 @@ def test_percentile_interval_widens_when_one_launch_is_slow() -> None:
         assert width(percentile_interval(shifted, q)) > 3 * width(percentile_interval(calm, q))
 
 
+@pytest.mark.parametrize("apart", [1.5, 2.0, 10.0])
+@pytest.mark.parametrize("q", [5, 50, 95])
+def test_percentile_interval_stays_above_zero_when_two_launches_differ(
+    apart: float, q: float
+) -> None:
+    """The fault: on a plain scale, nine times as far below the value is below zero."""
+    rng = np.random.default_rng(0)
+    launches = [[speed * rng.uniform(0.9, 1.1, 50) for _ in range(4)] for speed in (1.0, apart)]
+    found = percentile_interval(launches, q)
+    assert 0 < found.low <= found.value <= found.high
+    # A unit is no part of it, and what is twice as slow has bounds twice as large.
+    longer = percentile_interval([[7.0 * block for block in launch] for launch in launches], q)
+    assert (longer.low, longer.high) == pytest.approx((7 * found.low, 7 * found.high))
+
+
+def test_percentile_interval_bears_runs_that_a_clock_calls_zero() -> None:
+    launches = [[np.zeros(20), np.full(20, 100.0)], [np.full(20, 100.0), np.full(20, 100.0)]]
+    found = percentile_interval(launches, 50)
+    assert 0 <= found.low <= found.value <= found.high < np.inf
+
+
 def test_percentile_interval_has_no_width_when_every_sample_is_the_same() -> None:
     interval = percentile_interval([[np.full(9, 5.0)] * 3] * 2, 50)
     assert (interval.low, interval.value, interval.high) == (5.0, 5.0, 5.0)

@@ -43,7 +43,10 @@ class LockedMetric:
 class LockedLatency:
     """Nanoseconds on ``device``, the ratio to the reference timed in turns with it, and the noise.
 
-    ``machine`` is what the device says of itself.
+    ``machine`` is what the device says of itself, ``runtime`` names what ran the file with its
+    version, ``reference`` what ran the reference, and ``sha256`` is the file's. ``beside`` are
+    ratios to other files that took turns with it, by their SHA-256, where the run itself is at
+    hand; a lock has none.
     """
 
     device: str
@@ -52,6 +55,10 @@ class LockedLatency:
     p95: Measurement
     ratio: Measurement | None = None
     noise: Measurement | None = None
+    sha256: str = ""
+    runtime: str = ""
+    reference: str = ""
+    beside: Mapping[str, Measurement] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,9 @@ class _Metric(_Table):
 
 class _Latency(_Table):
     device: Text
+    runtime: Text = ""
+    reference: Text = ""
+    sha256: Text = ""
     machine: dict[Text, Text | Count] = Field(default_factory=dict)
     p50: _Figure
     p95: _Figure
@@ -100,7 +103,17 @@ class _Latency(_Table):
         ratio = self.ratio.measurement() if self.ratio else None
         noise = self.noise.measurement() if self.noise else None
         p50, p95 = self.p50.measurement(), self.p95.measurement()
-        return LockedLatency(self.device, dict(self.machine), p50, p95, ratio, noise)
+        return LockedLatency(
+            self.device,
+            dict(self.machine),
+            p50,
+            p95,
+            ratio,
+            noise,
+            self.sha256,
+            self.runtime,
+            self.reference,
+        )
 
 
 class _Entry(_Table):
@@ -249,6 +262,9 @@ def _metric(metric: LockedMetric) -> dict[str, Any]:
 
 def _latency(latency: LockedLatency) -> dict[str, Any]:
     table: dict[str, Any] = {"device": latency.device}
+    for name in ("runtime", "reference", "sha256"):
+        if text := getattr(latency, name):
+            table[name] = text
     for name in ("p50", "p95", "ratio", "noise"):
         figure = getattr(latency, name)
         if figure is not None and figure.value is not None:

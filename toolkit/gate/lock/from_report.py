@@ -19,6 +19,8 @@ from edgekit.types import (
 )
 
 LOCAL = "local"
+# What times a candidate on this host.
+RUNTIME_HERE = "ai-edge-litert"
 # A share of items as it is written differs from the one that is counted by less.
 ROUNDING = 1e-9
 # What decides figures besides the model: the makers of files, and the runtimes that judge.
@@ -138,13 +140,13 @@ def _latency(report: Report, result: TargetResult, candidate: Candidate) -> Lock
     """Return what the target's own device gave, or this host where it is the target."""
     row = next((r for r in result.on_device if r.candidate == candidate.id), None)
     if row is not None:
-        return _there(row)
+        return _there(row, candidate)
     if result.id != catalog.host():
         return None
     return _here(report, candidate)
 
 
-def _there(row: OnDevice) -> LockedLatency | None:
+def _there(row: OnDevice, candidate: Candidate) -> LockedLatency | None:
     if row.latency is None or row.estimates:
         return None
     return LockedLatency(
@@ -153,6 +155,9 @@ def _there(row: OnDevice) -> LockedLatency | None:
         row.latency.p50,
         row.latency.p95,
         noise=_known(row.latency.noise),
+        sha256=candidate.sha256,
+        runtime=f"{row.runtime} {row.version}".strip(),
+        beside=row.latency.beside,
     )
 
 
@@ -161,8 +166,19 @@ def _here(report: Report, candidate: Candidate) -> LockedLatency | None:
     if latency is None or latency.p50.value is None:
         return None
     machine = fingerprint(report.environment.get("device") or {})
-    noise = _known(latency.noise)
-    return LockedLatency(LOCAL, machine, latency.p50, latency.p95, _known(ratio), noise)
+    version = report.environment["packages"].get(RUNTIME_HERE)
+    return LockedLatency(
+        LOCAL,
+        machine,
+        latency.p50,
+        latency.p95,
+        _known(ratio),
+        _known(latency.noise),
+        candidate.sha256,
+        f"litert {version}" if version else "",
+        report.reference.runtime if ratio else "",
+        latency.beside,
+    )
 
 
 def _known(measured: Measurement | None) -> Measurement | None:

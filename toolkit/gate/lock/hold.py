@@ -135,7 +135,7 @@ def _with_goal(
     if before.latency is None or goal.percent_max_degradation is None:
         return report
     allowed = goal.percent_max_degradation / 100
-    check = latency_check(before.latency, now, allowed, baseline.against, LATENCY)
+    check = latency_check(before, now, allowed, baseline.against, LATENCY)
     (check,) = waivers.apply((check,))
 
     def decided(checks: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:

@@ -1,15 +1,40 @@
-"""A latency of two runs: by the ratio to the reference, or on one machine by the times."""
+"""A latency of two runs: of one network, beside the lock's file, by ratios, or by the times."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from edgekit.gate.decision import decide, decide_time
+from edgekit.gate.decision import decide, decide_time, widened
 from edgekit.gate.lock.entries import LockedLatency, LockEntry
 from edgekit.gate.lock.tolerances import DEFAULT_SLOWDOWN, Tolerances
 from edgekit.gate.machine import differences
 from edgekit.types import Bound, CheckResult, Measurement, Status
+
+# A file's own times differ by so much from one run to another, beyond what either run can see of
+# itself: the host has another clock or other work by then. docs/lock.md has the measurements. A
+# SavedModel's runtime uses all cores, and what it gets of them differs most.
+BETWEEN_RUNS, BETWEEN_RATIOS_TO_SAVED_MODELS = 1.0, 9.0
+# What runs a reference that is a .tflite file, alone on one core.
+LITERT = "litert"
+QUIETER = "time it longer or on a quieter machine; state what may be lost: max_slowdown in [lock]"
+KEEP = (
+    "two runs tell no less than that: let the lock's file be timed beside it, from .edgekit/store"
+    " of the run that was locked (keep that folder in CI)"
+)
+SAME = "the same network on the same runtime"
+SLOWER = "`edgekit bench --profile` on both files tells which operator got slower"
+
+
+@dataclass(frozen=True)
+class Change:
+    """How many times as long a run takes as before, how finely that can be told, and by what."""
+
+    measured: Measurement
+    noise: Measurement | None = None
+    how: str = ""
+    in_one_run: bool = False
 
 
 def latency_checks(
@@ -18,14 +43,14 @@ def latency_checks(
     """Yield the check of the latency, where the earlier entry has one."""
     if before.latency is None:
         return
-    yield latency_check(before.latency, now, tolerances.slowdown, against, f"{against} latency")
+    yield latency_check(before, now, tolerances.slowdown, against, f"{against} latency")
 
 
 def latency_check(
-    before: LockedLatency, now: LockEntry, slowdown: float | None, against: str, name: str
+    before: LockEntry, now: LockEntry, slowdown: float | None, against: str, name: str
 ) -> CheckResult:
     """Decide whether a latency keeps a slowdown; where none is stated, whether it is proven
-    slower, and by an amount that matters.
+    slower, and by an amount that matters. The same network cannot have become slower.
     """
     allowed = DEFAULT_SLOWDOWN if slowdown is None else slowdown
     limit = f"at most {100 * allowed:g} % slower than the {against}"
@@ -47,24 +72,44 @@ def latency_check(
             fix=kept,
         )
 
-    if now.latency is None:
-        message = f"unavailable, because the run was not timed on {before.device}"
+    if before.latency is None or now.latency is None:
+        device = before.latency.device if before.latency else "this host"
+        message = f"unavailable, because the run was not timed on {device}"
         return result(Status.UNAVAILABLE, message)
-    change, how = compare_latency(before, now.latency)
-    if change.value is None:
-        return result(Status.UNAVAILABLE, f"unavailable, because {change.reason}")
-    noise = noisier(before.noise, now.latency.noise)
-    status, words = decide_time(change, 1 + allowed, noise, f"of the {against}", 1.0)
+    change = compare_latency(before, now)
+    if is_same(before, now):
+        ratio = change.measured.value
+        seen = f", {ratio:.4g} times the {against}'s," if ratio else ""
+        message = f"{SAME}: its time{seen} is of the host"
+        return result(Status.PASSED, message)
+    if change.measured.value is None:
+        return result(Status.UNAVAILABLE, f"unavailable, because {change.measured.reason}")
+    shown = widened(change.measured, change.noise)
+    status, words = decide_time(change.measured, 1 + allowed, change.noise, f"of the {against}", 1)
     if slowdown is None:
-        status = _proven_slower(change, noise, allowed)
+        status = proven_slower(change.measured, change.noise, allowed)
         words = words.partition(" is too noisy")[0]
-    fix = "time it longer or on a quieter machine; state what may be lost: max_slowdown in [lock]"
-    if status is Status.FAILED:
-        fix = "`edgekit bench --profile` on both files tells which operator got slower"
-    return result(status, f"{words}, {how}", change, fix)
+    fix = SLOWER
+    if status is not Status.FAILED:
+        fix = QUIETER if change.in_one_run else KEEP
+    return result(status, f"{words}, {change.how}", shown, fix)
 
 
-def _proven_slower(change: Measurement, noise: Measurement | None, matters: float) -> Status:
+def is_same(before: LockEntry, now: LockEntry) -> bool:
+    """Tell whether one network was timed by one runtime on one device: names and metadata of a
+    file, which differ, take no time.
+    """
+    if not before.semantic_hash or before.semantic_hash != now.semantic_hash:
+        return False
+    if before.latency is None or now.latency is None:
+        return False
+    runtimes = {before.latency.runtime, now.latency.runtime} - {""}
+    return before.latency.device == now.latency.device and len(runtimes) < 2
+
+
+def proven_slower(
+    change: Measurement, noise: Measurement | None, matters: float = DEFAULT_SLOWDOWN
+) -> Status:
     """Fail what is slower by more than the noise and by an amount that matters."""
     if (change.value or 0.0) <= 1 + matters:
         return Status.PASSED
@@ -72,19 +117,53 @@ def _proven_slower(change: Measurement, noise: Measurement | None, matters: floa
     return Status.FAILED if slower else Status.INCONCLUSIVE
 
 
-def compare_latency(before: LockedLatency, now: LockedLatency) -> tuple[Measurement, str]:
+def decides_slowdown(ratio: Measurement, noise: Measurement | None, slowdown: float | None) -> bool:
+    """Tell whether more launches would change nothing of a ratio to the lock's file."""
+    if slowdown is None:
+        return proven_slower(ratio, noise) is not Status.INCONCLUSIVE
+    return decide(ratio, 1 + slowdown, noise) is not Status.INCONCLUSIVE
+
+
+def compare_latency(before: LockEntry, now: LockEntry) -> Change:
     """Return how many times as long a run takes as an earlier one, and by what that is known."""
-    if before.ratio is not None and now.ratio is not None:
-        return _quotient(before.ratio, now.ratio), "each against the reference timed beside it"
-    other = differences(now.machine, before.machine)
-    unknown = not (now.machine and before.machine)
-    if other or unknown or before.device != now.device:
-        if before.device != now.device:
-            other = f"{now.device}, before {before.device}"
-        reason = other or "one of the runs does not say on what machine"
-        message = f"another machine ({reason}), and no reference was timed beside it on both"
-        return Measurement.unavailable("ratio", message), ""
-    return _quotient(before.p50, now.p50), "medians on the same machine"
+    earlier, later = before.latency, now.latency
+    if earlier is None or later is None:
+        return Change(Measurement.unavailable("ratio", "a run has no time"))
+    for digest in (earlier.sha256, before.sha256):
+        if digest in later.beside and later.beside[digest].value:
+            how = "its file timed beside this one in the same launches"
+            return Change(later.beside[digest], later.noise, how, in_one_run=True)
+    other = _another_machine(earlier, later)
+    if earlier.ratio is not None and later.ratio is not None:
+        files = earlier.reference == later.reference == LITERT
+        if files or other:
+            between = BETWEEN_RUNS if files else BETWEEN_RATIOS_TO_SAVED_MODELS
+            ratio, how = _quotient(earlier.ratio, later.ratio), "in two runs, each of a reference"
+            return Change(ratio, _apart(earlier, later, between), how)
+    if other:
+        message = f"another machine ({other}), and no reference was timed beside it on both"
+        return Change(Measurement.unavailable("ratio", message))
+    exact = _is_exact(earlier.p50) and _is_exact(later.p50)
+    noise = _apart(earlier, later, 0.0 if exact else BETWEEN_RUNS)
+    return Change(_quotient(earlier.p50, later.p50), noise, "medians of two runs on one machine")
+
+
+def _another_machine(earlier: LockedLatency, later: LockedLatency) -> str:
+    """Tell what the machines of two latencies differ in; empty where it is one."""
+    if earlier.device != later.device:
+        return f"{later.device}, before {earlier.device}"
+    if not (later.machine and earlier.machine):
+        return "one of the runs does not say on what machine"
+    return differences(later.machine, earlier.machine)
+
+
+def _apart(earlier: LockedLatency, later: LockedLatency, between: float) -> Measurement | None:
+    return noisier(earlier.noise, later.noise, Measurement(between, "1"))
+
+
+def _is_exact(measured: Measurement) -> bool:
+    """Tell whether every launch gave the same, as where a device counts cycles."""
+    return measured.value is not None and measured.low == measured.value == measured.high
 
 
 def _quotient(before: Measurement, now: Measurement) -> Measurement:

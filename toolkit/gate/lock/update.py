@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from edgekit.gate.decision import decide
 from edgekit.gate.lock.checks import compare_entries
-from edgekit.gate.lock.entries import LockedLatency, LockedMetric, LockEntry, Tag
-from edgekit.gate.lock.latency import compare_latency, noisier
+from edgekit.gate.lock.entries import LockedMetric, LockEntry, Tag
+from edgekit.gate.lock.latency import compare_latency, is_same
 from edgekit.gate.lock.metric import shown
 from edgekit.gate.lock.tolerances import Tolerances
 from edgekit.gate.statuses import RED
@@ -88,7 +88,7 @@ def _merged(
     if arena is None or (new.arena is not None and take("arena", new.arena <= arena)):
         arena = new.arena
     latency = before.latency
-    if latency is None or (new.latency and take("latency", _is_faster(latency, new.latency))):
+    if latency is None or (new.latency and take("latency", _is_faster(before, new))):
         latency = new.latency
     return replace(
         new,
@@ -113,15 +113,21 @@ def _is_as_good(old: LockedMetric, new: LockedMetric) -> bool:
     return difference >= 0 if old.higher_is_better else difference <= 0
 
 
-def _is_faster(old: LockedLatency, new: LockedLatency) -> bool:
+def _is_faster(before: LockEntry, now: LockEntry) -> bool:
     """Tell whether a latency is proven to be shorter, or can be held against the next run better.
 
     The luckiest of many equal runs is no faster: kept, it would make the next one look slower.
     """
+    old, new = before.latency, now.latency
+    if old is None or new is None:
+        return new is not None
     if (old.ratio is None and new.ratio is not None) or old.device != new.device:
         return True
-    change, _ = compare_latency(old, new)
-    return decide(change, 1.0, noisier(old.noise, new.noise)) is Status.PASSED
+    if is_same(before, now):
+        # Of an earlier edgekit, which did not say whose time it is.
+        return not old.sha256 and bool(new.sha256)
+    change = compare_latency(before, now)
+    return decide(change.measured, 1.0, change.noise) is Status.PASSED
 
 
 def _changes(before: LockEntry, after: LockEntry) -> Iterator[str]:

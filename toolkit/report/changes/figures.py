@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from edgekit.gate.decision import decide
+from edgekit.gate.decision import decide, widened
 from edgekit.gate.lock import LockedLatency, LockedMetric, LockEntry, Tolerances, compare_entries
-from edgekit.gate.lock.latency import compare_latency, noisier
+from edgekit.gate.lock.latency import SAME, compare_latency, is_same
 from edgekit.gate.lock.metric import compared
 from edgekit.report import words
 from edgekit.types import Measurement, Status
@@ -46,7 +46,7 @@ def _changes(before: LockEntry, now: LockEntry) -> Iterator[FigureChange]:
     for name in names:
         yield _metric(name, before.metrics.get(name), now.metrics.get(name), same)
     if before.latency or now.latency:
-        yield _latency(before.latency, now.latency)
+        yield _latency(before, now)
     if before.arena is not None or now.arena is not None:
         yield _arena(before.arena, now.arena)
     yield _runtime(before, now)
@@ -123,17 +123,19 @@ def _proven(drop: Measurement) -> Outcome:
     return "better" if drop.high is not None and drop.high < 0 else "not proven"
 
 
-def _latency(before: LockedLatency | None, now: LockedLatency | None) -> FigureChange:
-    name = f"latency on {(now or before).device}"  # type: ignore[union-attr]
-    texts = _pair(map(_time, (before, now)))
-    if before is None or now is None:
-        side = "the earlier run" if before is None else "this run"
+def _latency(before: LockEntry, now: LockEntry) -> FigureChange:
+    name = f"latency on {(now.latency or before.latency).device}"  # type: ignore[union-attr]
+    texts = _pair(map(_time, (before.latency, now.latency)))
+    if before.latency is None or now.latency is None:
+        side = "the earlier run" if before.latency is None else "this run"
         return FigureChange(name, texts, words.NONE, "not known", how=f"{side} timed none")
-    ratio, how = compare_latency(before, now)
+    change = compare_latency(before, now)
+    ratio, how = widened(change.measured, change.noise), change.how
     if ratio.value is None:
         return FigureChange(name, texts, words.NONE, "not known", how=ratio.reason)
-    noise = noisier(before.noise, now.noise)
-    status = decide(ratio, 1.0, noise)
+    status = decide(change.measured, 1.0, change.noise)
+    if is_same(before, now):
+        status, how = Status.INCONCLUSIVE, SAME
     outcome: Outcome = "not proven"
     if status is Status.FAILED:
         outcome = "worse"

@@ -104,7 +104,7 @@ def _case(check: CheckResult, name: str, run: str, undecided: Undecided) -> ET.E
     message = f"{check.message} ({held})" if check.limit else check.message
     outcome = outcome_of(check, undecided)
     element = ET.SubElement(case, ELEMENTS[outcome])
-    lines = [message, *_figures(check), *([f"what to do: {check.fix}"] if check.fix else ())]
+    lines = [message, *([f"what to do: {check.fix}"] if check.fix else ()), *_figures(check)]
     if check.status is Status.INCONCLUSIVE and undecided:
         counted = "failed" if undecided == "fail" else "passed"
         lines.append(f"inconclusive, counted as {counted}: --inconclusive {undecided}")
@@ -120,10 +120,16 @@ def _figures(check: CheckResult) -> list[str]:
     if check.measured is None or check.measured.value is None:
         return []
     unit = check.measured.unit
-    lines = [f"figure: {figure(check)} ({check.measured.value!r} {unit})"]
+    lines = [f"figure: {figure(check)} ({_exact(check.measured.value, unit)})"]
     if interval := bounds(check):
         lines.append(f"95 % interval: {interval}")
     if check.bound is not None:
         side = "at least" if check.bound.at_least else "at most"
-        lines.append(f"bound: {side} {check.bound.value!r} {check.bound.unit}")
+        lines.append(f"bound: {side} {_exact(check.bound.value, check.bound.unit)}")
     return lines
+
+
+def _exact(value: float, unit: str) -> str:
+    """Return a number as a parser takes it, with its unit in words: a share has none."""
+    number = f"{value:.12g}"
+    return f"{number} as a share" if unit == "1" else f"{number} {unit}"
