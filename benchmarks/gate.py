@@ -251,7 +251,7 @@ def main() -> None:
         print(f"{alone} if each were judged alone")
 
     print()
-    for line in lock_latency.table(options.pipelines):
+    for line in (*lock_latency.spread(), "", *lock_latency.table(options.pipelines)):
         print(line)
 
 

@@ -115,6 +115,22 @@ def rows(count: int) -> Iterator[tuple[str, Counter[str]]]:
     yield f"no change: the same network, {OLD}", ended
 
 
+def spread() -> Iterator[str]:
+    """Yield the lines of the table of how far runs of one file lay apart."""
+    yield "| model, reference | runs | median | ratio to the reference | beside the lock's file |"
+    yield "| --- | --- | --- | --- | --- |"
+    for (model, reference), of in runs().items():
+        apart = [_apart([run[name][0] for run in of]) for name in ("p50", "ratio", "beside")]
+        words = "`.tflite`" if reference == "litert" else "SavedModel"
+        yield f"| {model}, {words} | {len(of)} | {' | '.join(apart)} |"
+
+
+def _apart(values: Sequence[float]) -> str:
+    """Return the standard deviation of logarithms, and the largest value over the smallest."""
+    deviation = float(np.std(np.log(values), ddof=1))
+    return f"{deviation:.1%}, x{max(values) / min(values):.3g}".replace("%", " %")
+
+
 def table(count: int) -> Iterator[str]:
     """Yield the lines of the table in docs/lock.md."""
     columns = {"failed": "red", "inconclusive": "inconclusive", "passed": "green"}

@@ -219,7 +219,7 @@ def test_the_same_network_cannot_have_become_slower(workshop: Workshop) -> None:
     assert workshop.edgekit("lock", "--update")[0] == 0
     workshop.convert(a_ratio_of(0.487))
     code, text = workshop.edgekit("check")
-    says = "the same network on the same runtime: its time, 1.191 times the lock's, is of the host"
+    says = "the same network on the same runtime: its time, 1.19 times the lock's, is of the host"
     assert (code, says in text) == (0, True), text
     # Nor does a lucky run of it tighten the lock.
     workshop.convert(a_ratio_of(0.2))

@@ -79,7 +79,7 @@ def latency_check(
     change = compare_latency(before, now)
     if is_same(before, now):
         ratio = change.measured.value
-        seen = f", {ratio:.4g} times the {against}'s," if ratio else ""
+        seen = f", {ratio:.2f} times the {against}'s," if ratio else ""
         message = f"{SAME}: its time{seen} is of the host"
         return result(Status.PASSED, message)
     if change.measured.value is None:
