@@ -95,7 +95,6 @@ def test_change_red_fix_green_tighter(digits_run: Path, digits: Path, tmp_path: 
     shutil.copy(built / "float16" / "model.tflite", repository / "model.tflite")
     red = shell(repository, "git switch -qc change; git commit -qam 'Ship float16'; sh ci.sh")
     assert red.returncode == 1, red.stdout + red.stderr
-    # Of another network the store has the lock's file, which is timed beside it.
     assert "its file timed beside this one in the same launches" in red.stdout
     tested = shell(repository, f"{sys.executable} -m pytest -q test_model.py")
     assert (tested.returncode, "linux-x86_64 float16 size" in tested.stdout) == (1, True)

@@ -111,7 +111,7 @@ PLANTED: dict[str, tuple[Edit, Mapping[str, Said]]] = {
         {
             "latency_p50": Said("8.36 µs [8.25, 8.47]", "at most 8 µs", "make it faster"),
             "lock latency": Said(
-                "1.1 of the lock [1.085, 1.115]",
+                "1.1 times the lock's time [1.085, 1.115]",
                 "at most 5 % slower than the lock",
                 "`edgekit bench --profile`",
             ),

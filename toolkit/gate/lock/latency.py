@@ -85,7 +85,8 @@ def latency_check(
     if change.measured.value is None:
         return result(Status.UNAVAILABLE, f"unavailable, because {change.measured.reason}")
     shown = widened(change.measured, change.noise)
-    status, words = decide_time(change.measured, 1 + allowed, change.noise, f"of the {against}", 1)
+    unit = f"times the {against}'s time"
+    status, words = decide_time(change.measured, 1 + allowed, change.noise, unit, 1)
     if slowdown is None:
         status = proven_slower(change.measured, change.noise, allowed)
         words = words.partition(" is too noisy")[0]

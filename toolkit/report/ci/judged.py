@@ -159,6 +159,8 @@ def margin(check: CheckResult) -> str:
     side = sides[beyond < 0]
     if bound.unit == "1" and bound.share == "%":
         return f"{possible}{words.in_points(abs(beyond))} {side}"
+    if bound.unit == "ratio":
+        return f"{possible}{100 * part:.3g} % {side}"
     # Of a limit near zero a share says nothing.
     share = f" ({100 * part:.3g} %)" if part <= LARGEST_SHARE else ""
     return f"{possible}{quantity(abs(beyond), bound.unit, bound.share)} {side}{share}"
