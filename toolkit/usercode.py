@@ -16,9 +16,21 @@ from edgekit.errors import EdgekitError, ProjectError
 from edgekit.store import sha256
 
 
+def is_prepared(source: str) -> bool:
+    """Tell whether a source names a dataset of tensorflow-datasets (``tfds:NAME@SPLIT``)."""
+    return source.startswith("tfds:")
+
+
+def is_file(source: str) -> bool:
+    """Tell whether a source is a path, and neither a function nor a dataset by name."""
+    return not is_reference(source) and not is_prepared(source)
+
+
 def is_reference(source: str) -> bool:
     """Tell whether a source names a function (``model.py:build``, ``package.module:build``)."""
     module, _, function = source.rpartition(":")
+    if is_prepared(source):
+        return False
     return bool(module) and function.isidentifier() and not Path(source).exists()
 
 

@@ -56,6 +56,8 @@ CHANGING = (
     (re.compile(r"x\d+\b"), "N"),
     (re.compile(r"\\?\[[-+N\d]+, [-+N\d]+\\?\]"), "[N, N]"),
     (re.compile(r"[-+]?[N\d]+ to [-+]?[N\d]+(?= points)"), "N to N"),
+    # The machine that trained.
+    (re.compile(r"^on \d+ cores, .*"), "MACHINE"),
     # How far apart the files of two trainings are.
     (re.compile(r"up to \d+ (?=quantization steps)"), "up to N "),
     # Units follow the size of a figure, and columns its width.

@@ -87,6 +87,7 @@ def _lines(done: Any, verbose: bool, quiet: bool) -> Iterator[tuple[str, str | N
             kept = f"best epoch {done.best_epoch}" if done.best_epoch else "last epoch"
             yield f"{kept} of {done.epochs}: {figures}", None
         yield from _trained(done)
+        yield from ((line, "dim") for line in words.training(done.training))
         for signature in done.signatures:
             yield f"signature {signature.name}", None
             for kind, specs in (("in ", signature.inputs), ("out", signature.outputs)):

@@ -8,13 +8,21 @@ from typing import Any
 from edgekit.data import images
 from edgekit.data.arrangement import arrange
 from edgekit.data.dataset import Dataset, check_file
-from edgekit.data.formats import FORMATS, Format, function, image_folder, picture, records
+from edgekit.data.formats import (
+    FORMATS,
+    Format,
+    function,
+    image_folder,
+    picture,
+    prepared,
+    records,
+)
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError, did_you_mean
 from edgekit.quantities import listed
 from edgekit.store import Store
 from edgekit.types import DataTypes, Preprocess, TensorSpec
-from edgekit.usercode import is_reference
+from edgekit.usercode import is_prepared, is_reference
 
 # How many files a message names.
 MOST = 8
@@ -55,7 +63,10 @@ def open_source(
         seconds,
         types,
     )
-    if is_reference(source):
+    if is_prepared(source):
+        dataset, cached = prepared.read(reading)
+        decoded = False
+    elif is_reference(source):
         dataset, cached = function.read(reading)
         decoded = False
     else:

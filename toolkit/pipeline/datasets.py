@@ -13,7 +13,7 @@ from edgekit import data
 from edgekit.pipeline import texts
 from edgekit.pipeline.run import Run
 from edgekit.types import Advice, Preprocess, TensorSpec
-from edgekit.usercode import is_reference
+from edgekit.usercode import is_file
 
 
 def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
@@ -96,7 +96,7 @@ def class_names(run: Run) -> tuple[str, ...]:
     """
     table, root = run.project.data, run.project.root
     if table.labels is None and table.train is not None and run.plan.model is None:
-        return () if is_reference(table.train) else data.class_folders(root / table.train)
+        return data.class_folders(root / table.train) if is_file(table.train) else ()
     return data.read_labels(table.labels, root)
 
 

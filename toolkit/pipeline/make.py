@@ -33,6 +33,7 @@ from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.watching import by_epoch, watching
 from edgekit.store import Artefact, sha256
+from edgekit.training.evidence import kept
 from edgekit.training.feed import Training
 from edgekit.training.fit import HISTORY, train
 from edgekit.types import Advice, Candidate, Json, Model, SavedModel, Status
@@ -89,7 +90,7 @@ def obtain(run: Run) -> Obtained:
             ),
         )
         _tell(run, artefact)
-        run.training = by_epoch(artefact.path / HISTORY)
+        run.training, run.trained = by_epoch(artefact.path / HISTORY), kept(artefact.facts)
         stage.result = stage_results.training(artefact.facts)
     path, facts = artefact.path / "model.keras", artefact.facts
     model = Model(path, "keras", facts["generation"], artefact.digest, own=True)

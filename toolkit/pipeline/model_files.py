@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from edgekit.errors import DataError, ModelError, ProjectError
 from edgekit.pipeline import expected_stages
@@ -12,7 +13,8 @@ from edgekit.pipeline.make import Obtained, export, obtain
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.project import Project
-from edgekit.training.fit import HISTORY
+from edgekit.training.evidence import kept
+from edgekit.training.fit import CURVES, HISTORY
 from edgekit.types import Advice, Progress, SavedModel, StageRecord, TensorSpec
 from edgekit.usercode import is_reference
 
@@ -44,7 +46,9 @@ class ModelFiles:
 
     ``epochs`` is how long the model was trained, 0 where it was not, and ``figures`` are those of
     the epoch whose weights are kept: ``best_epoch``, else the last. ``trained_stages`` are those of
-    ``[[train.stage]]``, where there are any. A stage of the run that is cached came from the store.
+    ``[[train.stage]]``, where there are any, and ``training`` says of which items the training was,
+    with which seed, how many steps it took, and on which machine. A stage of the run
+    that is cached came from the store.
     """
 
     name: str
@@ -56,6 +60,7 @@ class ModelFiles:
     advice: tuple[Advice, ...]
     best_epoch: int | None = None
     trained_stages: tuple[TrainedStage, ...] = ()
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train(project: Project, options: Options, progress: Progress) -> ModelFiles:
@@ -106,6 +111,7 @@ def _make(project: Project, options: Options, progress: Progress) -> ModelFiles:
             run.advices,
             facts["trained"]["best_epoch"] if figures else None,
             tuple(TrainedStage(**one) for one in facts["trained"]["stages"]) if figures else (),
+            kept(facts),
         )
 
 
@@ -118,7 +124,7 @@ def place_model(run: Run, obtained: Obtained, exported: SavedModel) -> Mapping[s
     sources = {}
     if obtained.trained is not None:
         _say_unsaved(run, obtained)
-        for name in (KERAS_FILE, HISTORY):
+        for name in (KERAS_FILE, HISTORY, CURVES):
             sources[name] = obtained.trained.path / name
     if not exported.is_tflite:
         sources[SAVED_MODEL] = exported.path

@@ -20,7 +20,7 @@ from edgekit.pipeline.planned_files import PlannedFile, calibrates, check_recipe
 from edgekit.project import Budgets, Project, TargetTable
 from edgekit.targets import catalog
 from edgekit.types import Model
-from edgekit.usercode import fingerprint, is_reference
+from edgekit.usercode import fingerprint, is_file, is_reference
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,7 @@ def _check_files(project: Project, named: Sequence[str | None]) -> None:
     beside = project.data.validation
     named = (*named, beside if isinstance(beside, str) else None)
     for file in named:
-        if file is not None and not is_reference(file):
+        if file is not None and is_file(file):
             check_data_file(project.root / file)
     _check_class_folders(project, named)
 
@@ -323,9 +323,9 @@ def _check_files(project: Project, named: Sequence[str | None]) -> None:
 def _check_class_folders(project: Project, named: Iterable[str | None]) -> None:
     """Refuse folders of pictures whose classes would be numbered otherwise than in training."""
     trained = project.data.train
-    if trained is None or is_reference(trained) or project.data.labels is not None:
+    if trained is None or not is_file(trained) or project.data.labels is not None:
         return
     known = class_folders(project.root / trained)
     for source in named:
-        if source not in (None, trained) and not is_reference(source):
+        if source is not None and source != trained and is_file(source):
             check_same_classes(trained, known, source, class_folders(project.root / source))

@@ -38,7 +38,7 @@ from edgekit.types import (
     StageRecord,
 )
 from edgekit.types.details import LaunchSamples
-from edgekit.usercode import is_reference
+from edgekit.usercode import is_file
 from edgekit.worker import Worker
 
 DISTRIBUTIONS = (
@@ -111,6 +111,8 @@ class Run:
         self.launches: dict[str, Mapping[str, tuple[LaunchSamples, ...]]] = {}
         # The figures of the training that made this run's model, by name, one an epoch.
         self.training: Mapping[str, tuple[float | None, ...]] = {}
+        # Its data, seed, steps, time and machine.
+        self.trained: Mapping[str, Json] = {}
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []
         self._advice: list[Advice] = []
@@ -177,7 +179,7 @@ class Run:
         opened = [model.path, model.weights, model.root] if model else []
         validation = named.validation if isinstance(named.validation, str) else None
         sources = (named.train, named.evaluate, representative, validation)
-        files = [self.project.root / one for one in sources if one and not is_reference(one)]
+        files = [self.project.root / one for one in sources if one and is_file(one)]
         read = [path for path in (*opened, *files) if path is not None]
         written = [self.store.temporary, self.store.unfinished, self.folder, self.requests]
         return Sandbox((self.store.root, *(path.absolute() for path in read)), tuple(written))

@@ -93,6 +93,7 @@ def _settings(run: Run, items: Items) -> Mapping[str, Json]:
             "representative": items.representative_count,
         },
         "seeds": {"training": project.train.seed, "split": items.seed},
+        **({"training": run.trained} if run.trained else {}),
         "targets": {
             name: table.model_dump(mode="json", exclude_none=True)
             for name, table in run.plan.targets.items()

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from edgekit.quantities import NO_INTERVAL as NO_INTERVAL
 from edgekit.quantities import NONE as NONE
@@ -33,6 +34,24 @@ def task(settings: Mapping[str, Json]) -> str:
     """Name the detected task and its reason; empty where the user's own function judged."""
     detected = settings.get("task")
     return f"task: {detected['name']}, because {detected['reason']}" if detected else ""
+
+
+def training(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say of what data a model was trained, with which seed, in how many steps, where and how long;
+    nothing of a model that was not.
+    """
+    if not facts:
+        return ()
+    data, machine = facts["data"], facts["hardware"]
+    held = facts["validation_items"]
+    aside = f", {held:,} to validate on" if held else ""
+    return (
+        f"trained on {facts['items']:,} items of {data['source']} ({data['digest'][:12]}){aside}",
+        f"seed {facts['seed']}, {facts['epochs']:,} epochs, {facts['steps']:,} steps of"
+        f" {facts['batch_size']:,} items, {facts['seconds']:.1f} s",
+        f"on {machine['cpus']} cores, {machine['processor']}, {binary(machine['memory_bytes'])},"
+        f" {machine['system']}",
+    )
 
 
 def ships(target: TargetResult) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from edgekit.project.train import TrainTable
 from edgekit.store import write_text
 from edgekit.training import loop
 from edgekit.training.compiling import compile_model, recompile
+from edgekit.training.curves import curves
+from edgekit.training.evidence import evidence
 from edgekit.training.feed import Feed, Training, described
 from edgekit.training.own_step import check_validation, stepping
 from edgekit.training.precision import half_precision
@@ -28,7 +31,7 @@ from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.settings import Watching
 from edgekit.usercode import user_errors
 
-HISTORY = "history.csv"
+HISTORY, CURVES = "history.csv", "history.svg"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Fitted:
     outcome: loop.Outcome = field(default_factory=lambda: loop.Outcome(()))
     task: str = ""
     stages: tuple[Mapping[str, Any], ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -63,6 +67,7 @@ class Fitted:
                 "best_epoch": outcome.best_epoch,
                 "task": self.task,
                 "stages": list(self.stages),
+                **self.evidence,
             },
         }
 
@@ -79,13 +84,12 @@ def train(
     warn: Callable[[str], None] | None = None,
 ) -> Mapping[str, Any]:
     """Build the user's model, fit it, and write ``model.keras`` and its SavedModel to ``folder``,
-    with ``history.csv``, a line an epoch.
+    with ``history.csv``, a line an epoch, and ``history.svg``, its curves.
 
-    Without ``training`` the model is taken as the user's function returns it. The state is kept in
-    ``partial``, from where the same call resumes. Where it is watched, ``warn`` is told of alarms
-    at once. Returns the export's facts, as ``history`` the figures of the epoch whose weights are
-    kept, how it was ``trained``, the ``alarms``, and as ``not_saved`` why a subclassed model left
-    no ``model.keras``, if so.
+    Without ``training`` the model is as the user's function returns it. The state is kept in
+    ``partial``, from where the same call resumes; ``warn`` is told of alarms at once. Returns the
+    export's facts, as ``history`` the figures of the epoch whose weights are kept, how it was
+    ``trained``, the ``alarms``, and as ``not_saved`` why there is no ``model.keras``, if so.
     """
     settings = settings or TrainTable()
     if training is not None:
@@ -95,14 +99,15 @@ def train(
     with half_precision(settings.mixed_precision if training else None):
         model = build(source, root)
     items = described(training.dataset, training.preprocess) if training else None
-    fitted, alarms = Fitted(), Alarms(warn)
+    fitted, alarms, begin = Fitted(), Alarms(warn), time.monotonic()
     if training is not None:
         with user_errors(source):
             job = Job(root, training, settings, partial / "states", watching)
             fitted = _fitted(model, job, alarms, progress)
-        write_text(folder / HISTORY, history(fitted.outcome.rows, fitted.stages))
-        if settings.mixed_precision:
-            model = in_float32(model)
+        seconds = time.monotonic() - begin
+        fitted = replace(fitted, evidence=evidence(training, len(fitted.outcome.rows), seconds))
+        _write_history(folder, fitted.outcome, fitted.stages)
+        model = in_float32(model) if settings.mixed_precision else model
     return {
         **export_both(model, folder, True, inputs=inputs_of(model, items)),
         **fitted.facts,
@@ -110,6 +115,13 @@ def train(
         "generation": "keras3" if is_keras3(model) else "keras2",
         "not_saved": _save(model, folder / "model.keras"),
     }
+
+
+def _write_history(
+    folder: Path, outcome: loop.Outcome, stages: Sequence[Mapping[str, Any]]
+) -> None:
+    write_text(folder / HISTORY, history(outcome.rows, stages))
+    write_text(folder / CURVES, curves(outcome.rows))
 
 
 def history(rows: Sequence[Mapping[str, float]], stages: Sequence[Mapping[str, Any]] = ()) -> str:

@@ -187,7 +187,12 @@ def test_train_and_export_leave_the_model_that_convert_trained_under_build(proje
     shutil.rmtree(project / "build")
     trained = train(loaded)
     assert next((stage.name, stage.cached) for stage in trained.stages) == ("train", True)
-    assert {path.name for path in folder.iterdir()} == {"model.keras", "saved_model", "history.csv"}
+    left = {"model.keras", "saved_model", "history.csv", "history.svg"}
+    assert {path.name for path in folder.iterdir()} == left
+    assert trained.training["steps"] == 15 * -(-1079 // 32)
+    assert trained.training["seed"] == 0
+    assert len(trained.training["data"]["digest"]) == 64
+    assert trained.training["hardware"]["cpus"] >= 1
     with (folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 16))

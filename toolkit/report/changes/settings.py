@@ -39,9 +39,15 @@ def _facts(report: Report) -> Mapping[str, Any]:
             "digest": report.reference.digest,
             "parameters": report.reference.parameters,
         },
-        "settings": report.settings,
+        "settings": {**report.settings, **_timeless(report)},
         "environment": report.environment,
     }
+
+
+def _timeless(report: Report) -> Mapping[str, Any]:
+    """Return the facts of a training without its time, which is no setting."""
+    facts = report.settings.get("training")
+    return {"training": {k: v for k, v in facts.items() if k != "seconds"}} if facts else {}
 
 
 def flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

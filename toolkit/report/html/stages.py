@@ -66,6 +66,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("edgekit", str(environment["edgekit"])),
         ("items evaluated", _count(items.get("evaluated"))),
         ("items to calibrate with", _count(items.get("representative"))),
+        ("training", "; ".join(words.training(settings.get("training") or {}))),
     ]
 
 
