@@ -111,8 +111,8 @@ def place(function: Callable[..., Any]) -> str:
 class user_errors:
     """Turn what the user's code raises into an error that names their file and line."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self, source: str, hint: str = "") -> None:
+        self._source, self._hint = source, hint
 
     def __enter__(self) -> None:
         pass
@@ -128,7 +128,8 @@ class user_errors:
             where = f"{Path(user[-1].filename).name}, line {user[-1].lineno}: {user[-1].line}"
             text = f"{type(error).__name__}: {str(error)[:1000]}"
             message = f"{self._source} raised an error"
-            raise ProjectError("EK-PROJECT-008", message, f"{where}\n{text}") from error
+            more = f"\n{self._hint}" if self._hint else ""
+            raise ProjectError("EK-PROJECT-008", message, f"{where}\n{text}{more}") from error
 
 
 def _ours_within(error: BaseException) -> EdgekitError | None:

@@ -207,6 +207,7 @@ KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "qat": ("compress.quantization_aware", _as_is),
     "distill": ("compress.finetune", lambda distill: {"distill": distill}),
     "deterministic": ("train.deterministic", _as_is),
+    "eager": ("train.eager", _as_is),
     "precisions": ("convert.precisions", list),
     "unroll": ("convert.unroll", _as_is),
     "metadata": ("convert.metadata", _as_is),

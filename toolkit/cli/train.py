@@ -34,6 +34,7 @@ from edgekit.cli.project import project_of
         "edgekit train model.py:build --train-data train.npz --epochs 5",
     ),
     ("watched while it trains", "edgekit train --tensorboard"),
+    ("line by line, to find an error in a layer or a step", "edgekit train --eager --epochs 1"),
 )
 @click.argument(
     "model",
@@ -51,6 +52,7 @@ from edgekit.cli.project import project_of
     option("--epochs N", "Epochs of training. Default: the project's, or 10.", type=COUNT),
     flag("--tensorboard", "Show it in TensorBoard while it trains, on this machine alone."),
     flag("--deterministic", "End with the same weights, bit by bit, each time; slower."),
+    flag("--eager", "Run it line by line, and show the shapes at a line that fails; slow."),
 )
 @preparation_options
 @section(OUTPUT, output_option, force_option)

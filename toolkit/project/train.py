@@ -204,6 +204,11 @@ class TrainTable(Table):
 
     ``steps_per_execution = 1``
     """
+    eager: bool = False
+    """Run line by line, one batch after the other, without graphs: slow, to find an error.
+
+    ``eager = true``
+    """
     deterministic: bool = False
     """End with the same weights, bit by bit, each time: slower kernels. ``deterministic = true``"""
     save_every: int | None = Field(default=None, ge=1, le=MOST_ITEMS, strict=True)

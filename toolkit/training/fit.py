@@ -19,12 +19,14 @@ from edgekit.store import write_text
 from edgekit.training import loop
 from edgekit.training.compiling import compile_model, recompile
 from edgekit.training.curves import curves
+from edgekit.training.eager import line_by_line
 from edgekit.training.evidence import evidence
 from edgekit.training.feed import Feed, Training, described
 from edgekit.training.own_step import check_validation, stepping
 from edgekit.training.precision import half_precision
 from edgekit.training.progress import Report, progress_callback
 from edgekit.training.rates import storable
+from edgekit.training.retracing import noticed
 from edgekit.training.seeds import deterministic, seed_everything
 from edgekit.training.stages import Stage, freeze, stages_of, trainable_count
 from edgekit.training.watch.alarms import Alarms
@@ -32,6 +34,7 @@ from edgekit.training.watch.settings import Watching
 from edgekit.usercode import user_errors
 
 HISTORY, CURVES = "history.csv", "history.svg"
+LINE_BY_LINE = "edgekit train --eager runs it line by line, and shows the shapes where it fails"
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,10 @@ def train(
     items = described(training.dataset, training.preprocess) if training else None
     fitted, alarms, begin = Fitted(), Alarms(warn), time.monotonic()
     if training is not None:
-        with user_errors(source):
+        with (
+            user_errors(source, "" if settings.eager else LINE_BY_LINE),
+            line_by_line(settings.eager),
+        ):
             job = Job(root, training, settings, partial / "states", watching)
             fitted = _fitted(model, job, alarms, progress)
         seconds = time.monotonic() - begin
@@ -178,6 +184,7 @@ def _stage(
     folder = job.states if stage.table is None else job.states / f"stage-{stage.number}"
     saving = loop.Saving(folder, settings.save_every, settings.keep_states)
     at_once = settings.steps_per_execution or loop.MOST_AT_ONCE
+    at_once = 1 if settings.eager or model.run_eagerly else at_once
     validation = feed.validation()
     if validation is not None:
         check_validation(model)
@@ -188,7 +195,9 @@ def _stage(
         feed, more = watched(model, feed, job.watching, alarms, steps)
         heard = [*heard, *more]
     epochs, choice = begin + stage.epochs, _choice(settings)
-    after = loop.run(model, feed, epochs, saving, choice, heard, at_once, validation, before)
+    with noticed(alarms) as retracing:
+        heard = [*heard, retracing.callback(model)]
+        after = loop.run(model, feed, epochs, saving, choice, heard, at_once, validation, before)
     return replace(
         after,
         resumed=after.resumed or before.resumed,
