@@ -268,6 +268,19 @@ def test_ratios_of_two_runs_tell_only_what_one_file_does_not_differ_by(
     assert (found, "let the lock's file be timed beside it" in text) == (code, code == 4), text
 
 
+@pytest.mark.parametrize(("now", "code"), [(0.41, 0), (0.476, 4), (1.2, 1)])
+def test_stated_slowdown_is_kept_where_both_runs_say_so_and_red_beyond_what_runs_differ_by(
+    workshop: Workshop, now: float, code: int
+) -> None:
+    workshop.lock.unlink()
+    workshop.convert(a_ratio_of(0.4))
+    assert workshop.edgekit("lock", "--update")[0] == 0
+    workshop.project('[lock]\nmax_slowdown = "10%"\n')
+    workshop.convert(another_network, a_ratio_of(now))
+    found, text = workshop.edgekit("check")
+    assert (found, "at most 10 % slower than the lock" in text) == (code, True), text
+
+
 def test_lock_of_before_is_read_and_learns_whose_time_it_is(workshop: Workshop) -> None:
     lines = workshop.lock.read_text().splitlines(keepends=True)
     at = next(n for n, line in enumerate(lines) if line.startswith("device ="))

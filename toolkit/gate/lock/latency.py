@@ -23,17 +23,25 @@ KEEP = (
     "two runs tell no less than that: let the lock's file be timed beside it, from .edgekit/store"
     " of the run that was locked (keep that folder in CI)"
 )
+COMPARE = (
+    "two runs tell no less than that: `edgekit compare` of both files with --latency times them in"
+    " turns"
+)
 SAME = "the same network on the same runtime"
 SLOWER = "`edgekit bench --profile` on both files tells which operator got slower"
 
 
 @dataclass(frozen=True)
 class Change:
-    """How many times as long a run takes as before, how finely that can be told, and by what."""
+    """How many times as long a run takes as before, how finely that can be told, and by what.
+
+    ``own`` is the noise that the runs saw of themselves, without what lies between them.
+    """
 
     measured: Measurement
     noise: Measurement | None = None
     how: str = ""
+    own: Measurement | None = None
     in_one_run: bool = False
 
 
@@ -84,16 +92,30 @@ def latency_check(
         return result(Status.PASSED, message)
     if change.measured.value is None:
         return result(Status.UNAVAILABLE, f"unavailable, because {change.measured.reason}")
-    shown = widened(change.measured, change.noise)
-    unit = f"times the {against}'s time"
-    status, words = decide_time(change.measured, 1 + allowed, change.noise, unit, 1)
-    if slowdown is None:
-        status = proven_slower(change.measured, change.noise, allowed)
-        words = words.partition(" is too noisy")[0]
+    status, words, noise = _decided(change, slowdown, f"times the {against}'s time")
     fix = SLOWER
     if status is not Status.FAILED:
-        fix = QUIETER if change.in_one_run else KEEP
-    return result(status, f"{words}, {change.how}", shown, fix)
+        apart = KEEP if against == "lock" else COMPARE
+        fix = QUIETER if change.in_one_run else apart
+    return result(status, f"{words}, {change.how}", widened(change.measured, noise), fix)
+
+
+def _decided(
+    change: Change, slowdown: float | None, unit: str
+) -> tuple[Status, str, Measurement | None]:
+    """Decide on a change; why, in words; and the noise that it was decided with.
+
+    A stated slowdown is kept where the runs' own intervals lie within it, as of one run. It is
+    what is red that must not come of what lies between two runs.
+    """
+    allowed, noise = DEFAULT_SLOWDOWN if slowdown is None else slowdown, change.noise
+    if slowdown is not None and decide(change.measured, 1 + allowed, change.own) is Status.PASSED:
+        noise = change.own
+    status, words = decide_time(change.measured, 1 + allowed, noise, unit, 1)
+    if slowdown is None:
+        status = proven_slower(change.measured, noise, allowed)
+        words = words.partition(" is too noisy")[0]
+    return status, words, noise
 
 
 def is_same(before: LockEntry, now: LockEntry) -> bool:
@@ -133,20 +155,22 @@ def compare_latency(before: LockEntry, now: LockEntry) -> Change:
     for digest in (earlier.sha256, before.sha256):
         if digest in later.beside and later.beside[digest].value:
             how = "its file timed beside this one in the same launches"
-            return Change(later.beside[digest], later.noise, how, in_one_run=True)
+            return Change(later.beside[digest], later.noise, how, later.noise, in_one_run=True)
+    own = noisier(earlier.noise, later.noise)
     other = _another_machine(earlier, later)
     if earlier.ratio is not None and later.ratio is not None:
         files = earlier.reference == later.reference == LITERT
         if files or other:
             between = BETWEEN_RUNS if files else BETWEEN_RATIOS_TO_SAVED_MODELS
             ratio, how = _quotient(earlier.ratio, later.ratio), "in two runs, each of a reference"
-            return Change(ratio, _apart(earlier, later, between), how)
+            return Change(ratio, noisier(own, Measurement(between, "1")), how, own)
     if other:
         message = f"another machine ({other}), and no reference was timed beside it on both"
         return Change(Measurement.unavailable("ratio", message))
     exact = _is_exact(earlier.p50) and _is_exact(later.p50)
-    noise = _apart(earlier, later, 0.0 if exact else BETWEEN_RUNS)
-    return Change(_quotient(earlier.p50, later.p50), noise, "medians of two runs on one machine")
+    noise = own if exact else noisier(own, Measurement(BETWEEN_RUNS, "1"))
+    how = "medians of two runs on one machine"
+    return Change(_quotient(earlier.p50, later.p50), noise, how, own)
 
 
 def _another_machine(earlier: LockedLatency, later: LockedLatency) -> str:
@@ -156,10 +180,6 @@ def _another_machine(earlier: LockedLatency, later: LockedLatency) -> str:
     if not (later.machine and earlier.machine):
         return "one of the runs does not say on what machine"
     return differences(later.machine, earlier.machine)
-
-
-def _apart(earlier: LockedLatency, later: LockedLatency, between: float) -> Measurement | None:
-    return noisier(earlier.noise, later.noise, Measurement(between, "1"))
 
 
 def _is_exact(measured: Measurement) -> bool:
