@@ -213,9 +213,12 @@ class CassetteError(EdgekitError):
     """A record of devices cannot be read, or does not hold what is asked of it."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a question to append to an error: the closest known name, if one is close."""
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """Return a question to append to an error: the closest known name, if one is close.
+
+    ``cutoff`` is how alike it has to be, from 0 to 1.
+    """
     import difflib
 
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from edgekit import nearby
 from edgekit.errors import EdgekitError, ProjectError
 from edgekit.store import sha256
 
@@ -151,7 +152,8 @@ def file_of(source: str, root: Path) -> Path | None:
         return parts if parts.is_file() else None
     path = (root / name).resolve()
     if not path.is_file():
-        raise ProjectError("EK-PROJECT-005", f"{source}: there is no file {path}")
+        message = f"{source}: there is no file {path}"
+        raise ProjectError("EK-PROJECT-005", message, nearby.hint(path))
     return path
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import zstandard
 
-from edgekit import strict_json
+from edgekit import nearby, strict_json
 from edgekit.errors import BundleError
 from edgekit.targets.bundles.archive import GZIP_LEVEL
 from edgekit.targets.bundles.reading import MOST_BYTES, read_archive
@@ -128,6 +128,8 @@ def _tar(path: Path) -> bytes:
 def _parsed(path: Path) -> tuple[Mapping[str, Any], bytes]:
     try:
         content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError(NO_DELTA, f"there is no delta {path}", nearby.hint(path)) from error
     except OSError as error:
         raise _damaged(path, str(error.strerror)) from error
     head, _, payload = content.removeprefix(MAGIC).partition(b"\n")

@@ -7,6 +7,7 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from edgekit import nearby
 from edgekit.errors import BundleError, NoBundleError
 
 MOST_FILES = 10_000
@@ -25,7 +26,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
     :class:`NoBundleError` where there is no such file.
     """
     if not path.is_file():
-        raise NoBundleError("EK-BUNDLE-001", f"there is no bundle {path}")
+        raise NoBundleError("EK-BUNDLE-001", f"there is no bundle {path}", nearby.hint(path))
     files: dict[str, bytes] = {}
     roots: set[str] = set()
     try:

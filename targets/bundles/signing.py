@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgekit import nearby
 from edgekit.errors import ProjectError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def signer_of(trusted: Sequence[TrustedKey], content: bytes, signature: bytes) -
 
 def _content(path: Path) -> bytes:
     if not path.is_file():
-        hint = "make a pair with `edgekit keys new FILE`"
+        hint = nearby.hint(path, "make a pair with `edgekit keys new FILE`")
         raise ProjectError(NO_KEY, f"there is no key {path}", hint)
     return path.read_bytes()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit import scratch
+from edgekit import nearby, scratch
 from edgekit.api.verdict import check
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.report.html.files import FILE, page_of
@@ -37,7 +37,9 @@ def find_run(output: Path, run: str | None = None) -> Path:
         return _newest(path)
     known = [found.parent.name for name in REPORTS for found in runs.glob(f"*/{name}")]
     hint = f"name a finished run of {COMMANDS}, or leave it out for the newest"
-    raise ProjectError("EK-REPORT-001", f"there is no run {run!r}{did_you_mean(run, known)}", hint)
+    if near := did_you_mean(run, known):
+        raise ProjectError("EK-REPORT-001", f"there is no run {run!r}{near}", hint)
+    raise ProjectError("EK-REPORT-001", f"there is no run {run!r}", nearby.hint(path, hint))
 
 
 def _newest(output: Path) -> Path:

@@ -18,6 +18,9 @@ FILE = "edgekit.toml"
 MODELS = (".keras", ".h5", ".json", ".tflite", ".py")
 TFLITE = (".tflite",)
 BUNDLES = (".tar.gz",)
+# What a run of any kind leaves, as :data:`edgekit.api.pages.REPORTS` has it: not imported, for a
+# shell waits for this file alone.
+REPORTS = ("report.json", "evaluate.json", "compare.json", "bench.json")
 DATA = (".npz", ".npy", ".csv", ".tfrecord", ".py")
 # Where bash begins a new word inside ours, and what is then completed is its last part alone.
 BREAKS = "EDGEKIT_COMP_WORDBREAKS"
@@ -179,9 +182,18 @@ def _devices() -> Iterator[str | tuple[str, str]]:
     yield from (f"{name}://" for name in schemes())
 
 
-def _runs() -> Iterator[str]:
-    reports = Path(".edgekit/runs").glob("*/report.json")
-    yield from sorted((one.parent.name for one in reports), reverse=True)
+def _runs(*reports: str) -> Callable[[], Iterator[tuple[str, str]]]:
+    """Return what yields runs that left one of these reports, the newest first, with their kind."""
+
+    def listed() -> Iterator[tuple[str, str]]:
+        folder = Path(".edgekit/runs")
+        found = [
+            (one.parent.name, one.stem) for name in reports for one in folder.glob(f"*/{name}")
+        ]
+        kinds = {"report": "convert or compress"}
+        yield from ((run, kinds.get(kind, kind)) for run, kind in sorted(found, reverse=True))
+
+    return listed
 
 
 def _versions() -> Iterator[str]:
@@ -217,7 +229,8 @@ precision = names(_precisions)
 metric = either(names(_metrics), files(".py", functions=True))
 task = names(_tasks)
 device = names(_devices)
-run = names(_runs)
+run = names(_runs("report.json"))
+any_run = names(_runs(*REPORTS))
 version = names(_versions)
 code = names(_codes)
 project_file = files(".toml")

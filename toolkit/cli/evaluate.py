@@ -21,7 +21,7 @@ from edgekit.cli.options import (
     project_option,
 )
 from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
-from edgekit.cli.plots import run_folder, show_report
+from edgekit.cli.plots import plots_option, run_folder, show_report, write_plots
 from edgekit.cli.project import project_of
 
 
@@ -42,6 +42,7 @@ from edgekit.cli.project import project_of
 @option("--worst N", "Number of worst items to list. Default: 5.", type=click.IntRange(min=0))
 @option("--pictures FILE.png", "Write a sheet of the worst items as PNG.", type=FILE)
 @file_options
+@plots_option
 @project_option
 @model_option
 @common
@@ -62,7 +63,9 @@ def command(**options: Any) -> int:
         done = api.evaluate(project, project.model.source, measure, run, display)
     write_outputs(done, options, time.monotonic() - started)
     show(report.evaluated(done), done, options["as_json"], options["quiet"])
-    show_report(run_folder(project, options, done.run), options)
+    folder = run_folder(project, options, done.run)
+    show_report(folder, options)
+    write_plots(done, folder, options)
     show_for_ci(done, options)
     return done.verdict.exit_code
 

@@ -100,6 +100,8 @@ def _lines(done: Any, verbose: bool, quiet: bool) -> Iterator[tuple[str, str | N
                 yield f"  {advice.fix}", style
     for path in done.files.values():
         yield words.path(path), "bold"
+    if done.logs and not quiet:
+        yield f"to look at it: tensorboard --logdir {words.path(done.logs)}", "dim"
 
 
 def _trained(done: Any) -> Iterator[tuple[str, str | None]]:

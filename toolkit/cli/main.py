@@ -168,12 +168,15 @@ def _run(arguments: list[str] | None) -> int:
                 click.echo(f"  for example: {line}", err=True)
         click.echo(f"  see {path} --help", err=True)
         return int(ExitCode.USAGE)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
         # A second Ctrl-C must not cut this answer short.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         click.echo(
             "interrupted: finished stages are kept; run the same command again to resume", err=True
         )
+        # Click makes an Abort of it, which says nothing itself.
+        for line in (error.__cause__ or error).args:
+            click.echo(f"  {line}", err=True)
         return int(ExitCode.INTERRUPTED)
     except OSError as error:
         if error.errno not in PATH_ERRORS:

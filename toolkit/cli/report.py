@@ -28,7 +28,7 @@ SERVED_NEVER = {"file": "-o", "compare": "--compare", "plots": "--plots"}
 @click.argument(
     "run",
     required=False,
-    shell_complete=completers.either(completers.run, completers.files(".json")),
+    shell_complete=completers.either(completers.any_run, completers.files(".json")),
 )
 @option(
     "-o/--out FILE",
@@ -36,7 +36,12 @@ SERVED_NEVER = {"file": "-o", "compare": "--compare", "plots": "--plots"}
     "file",
     type=OutputFile(),
 )
-@option("--compare A B", "Set two runs of one model side by side, A the earlier one.", nargs=2)
+@option(
+    "--compare A B",
+    "Set two runs of one model side by side, A the earlier one.",
+    nargs=2,
+    shell_complete=completers.either(completers.run, completers.files(".json")),
+)
 @flag("--serve", "Serve the page to this machine's browser, and follow a run that goes on.")
 @option(
     "--port N",
@@ -54,7 +59,8 @@ def command(**options: Any) -> int:
     """Write RUN as one HTML file that opens anywhere. Default: the newest run here.
 
     RUN is the folder of a finished run, its report.json, its id, or a project's folder. `convert`,
-    `compress`, `compare` and `bench` write the page themselves; nothing is measured again for it.
+    `compress`, `evaluate`, `compare` and `bench` write the page themselves; nothing is measured
+    again for it.
     """
     from edgekit import api
     from edgekit.report import words

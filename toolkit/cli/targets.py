@@ -149,11 +149,12 @@ def _add_own(project_file: Path | None, quiet: bool) -> None:
 
 def _validate(path: Path, as_json: bool, quiet: bool) -> int:
     """Say what is wrong with a target's TOML file, or with those of a folder."""
+    from edgekit import nearby
     from edgekit.inspection.entries import problems
 
     if not path.exists():
         hint = "name a TOML file, or a folder of them: edgekit targets validate my.toml"
-        raise ProjectError("EK-PROJECT-070", f"there is no {path}", hint)
+        raise ProjectError("EK-PROJECT-070", f"there is no {path}", nearby.hint(path, hint))
     files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
     if not files:
         raise ProjectError("EK-PROJECT-070", f"{path} holds no TOML file", "")

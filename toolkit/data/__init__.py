@@ -4,7 +4,7 @@ from edgekit.data import images as images
 from edgekit.data.class_names import check_same_classes, read_labels
 from edgekit.data.dataset import LABELS, Dataset
 from edgekit.data.formats.image_folder import class_folders
-from edgekit.data.match import SINGLE, MatchedInputs, match
+from edgekit.data.match import SINGLE, MatchedInputs, check_items, match
 from edgekit.data.match import UNSCALED as UNSCALED
 from edgekit.data.source import check_data_file, from_file, open_source
 from edgekit.data.split import Split, choose, split
@@ -16,6 +16,7 @@ __all__ = [
     "MatchedInputs",
     "Split",
     "check_data_file",
+    "check_items",
     "check_same_classes",
     "choose",
     "class_folders",

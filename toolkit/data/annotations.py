@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit import nearby
 from edgekit.errors import DataError
 from edgekit.isolated import ParserFailure, call_confined, note
 from edgekit.sandbox import Sandbox
@@ -32,7 +33,7 @@ def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> B
     boxes. Raises :class:`DataError` where a file is damaged, a class unknown, or no picture named.
     """
     if not path.exists():
-        raise DataError(CODE, f"there are no annotations {path}")
+        raise DataError(CODE, f"there are no annotations {path}", nearby.hint(path))
     refusal = ParserFailure(DataError, CODE, str(path), "annotations")
     sandbox = Sandbox((path.absolute(),))
     pictures = call_confined(sandbox, refusal, listed, path, list(names), list(class_names))

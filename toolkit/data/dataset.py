@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit import npy
+from edgekit import nearby, npy
 from edgekit.errors import DataError
 from edgekit.store import Artefact, is_lfs_pointer
 from edgekit.types import Json, Preprocess
@@ -185,7 +185,7 @@ def check_file(path: Path, kind: str) -> None:
     Raises :class:`DataError`.
     """
     if not path.exists():
-        raise DataError("EK-DATA-001", f"there is no {kind} {path}")
+        raise DataError("EK-DATA-001", f"there is no {kind} {path}", nearby.hint(path))
     if path.is_dir():
         raise DataError("EK-DATA-002", f"{path} is a folder, not a {kind}")
     check_regular(path)

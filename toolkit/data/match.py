@@ -63,6 +63,17 @@ def match(
     return MatchedInputs(arrays, tuple(notices))
 
 
+def check_items(dataset: Dataset, shape: tuple[int | None, ...]) -> None:
+    """Refuse items that a model's only input ``[batch, ...]`` cannot take, before it is exported.
+
+    Of data with several arrays it is not known which is the input. Raises :class:`DataError`.
+    """
+    if len(dataset.arrays) == 1:
+        name, path = next(iter(dataset.arrays.items()))
+        spec = TensorSpec(name, shape, "items")
+        _match_shape(dataset.source, spec, np.load(path, mmap_mode="r").shape, [])
+
+
 def _match_shape(source: str, spec: TensorSpec, shape: tuple[int, ...], notices: list[str]) -> None:
     expected, got = spec.shape[1:], shape[1:]
     # An item may be all of an input that has no batch dimension.

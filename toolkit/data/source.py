@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgekit import nearby
 from edgekit.data import images
 from edgekit.data.arrangement import arrange
 from edgekit.data.dataset import Dataset, check_file
@@ -18,14 +19,11 @@ from edgekit.data.formats import (
     records,
 )
 from edgekit.data.reading import Reading
-from edgekit.errors import DataError, did_you_mean
-from edgekit.quantities import listed
+from edgekit.errors import DataError
 from edgekit.store import Store
 from edgekit.types import DataTypes, Preprocess, TensorSpec
 from edgekit.usercode import is_prepared, is_reference
 
-# How many files a message names.
-MOST = 8
 NO_TYPES = DataTypes()
 
 
@@ -87,19 +85,8 @@ def from_file(path: Path, store: Store) -> tuple[Dataset, bool]:
 def check_data_file(path: Path) -> None:
     """Refuse what :func:`open_source` cannot read, as far as a glance tells. Raises DataError."""
     if not path.exists() and not records.matches(path):
-        raise DataError("EK-DATA-001", f"there is no data file {path}", _beside(path))
+        raise DataError("EK-DATA-001", f"there is no data file {path}", nearby.hint(path))
     _format(path).check(path)
-
-
-def _beside(path: Path) -> str:
-    """Return what lies where a path goes wrong: the nearest name, else what there is."""
-    there = path
-    while not there.parent.is_dir():
-        there = there.parent
-    names = sorted(one.name for one in there.parent.iterdir() if not one.name.startswith("."))
-    if near := did_you_mean(there.name, names):
-        return f"{there.parent} has no {there.name}{near}"
-    return f"{there.parent} holds {listed(names, MOST) or 'nothing'}"
 
 
 def _format(path: Path) -> Format:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from edgekit import strict_json
+from edgekit import nearby, strict_json
 from edgekit.decoding import decode
 from edgekit.errors import HistoryError
 from edgekit.history.entry import SCHEMA_VERSION, HistoryEntry
@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[HistoryEntry, ...]:
     """
     if not path.exists():
         hint = "start one: `edgekit history add`, or `edgekit check --history FILE`"
-        raise HistoryError("EK-HISTORY-001", f"there is no history {path}", hint)
+        raise HistoryError("EK-HISTORY-001", f"there is no history {path}", nearby.hint(path, hint))
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
     found = [entry for file in files for entry in _read(file)]
     return tuple(sorted(found, key=lambda entry: (entry.date, entry.run)))

@@ -44,6 +44,23 @@ def read(path: Path, kind: Literal["keras", "h5", "json"]) -> ModelContent:
     return {"keras": _read_keras, "h5": _read_h5, "json": _read_json}[kind](path)
 
 
+def input_shape(config: Any) -> tuple[int | None, ...] | None:
+    """Return the shape ``[batch, ...]`` of a model's only input, where a configuration tells it."""
+    inner = config.get("config") if isinstance(config, dict) else None
+    layers = inner.get("layers") if isinstance(inner, dict) else None
+    found = []
+    for layer in layers if isinstance(layers, list) else ():
+        if isinstance(layer, dict) and layer.get("class_name") == "InputLayer":
+            of = layer.get("config")
+            of = of if isinstance(of, dict) else {}
+            found.append(of.get("batch_shape") or of.get("batch_input_shape"))
+    if len(found) != 1 or not isinstance(found[0], list) or len(found[0]) < 2:
+        return None
+    sizes = found[0]
+    known = all(one is None or (type(one) is int and one > 0) for one in sizes)
+    return tuple(sizes) if known else None
+
+
 def links(path: Path) -> tuple[str, ...]:
     """Find what an HDF5 file reads from other files: external links and externally stored
     arrays.

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from edgekit import nearby
 from edgekit.errors import ModelError, ProjectError
-from edgekit.models import subprocess_reader
+from edgekit.models import files, subprocess_reader
 from edgekit.models.safety import findings, refuse
 from edgekit.store import digest_of, is_lfs_pointer, sha256
 from edgekit.types import Model
@@ -51,7 +52,7 @@ def identify(
             "a model is a .keras, .h5, SavedModel folder, architecture .json, float .tflite,"
             " module:function or file.py:function"
         )
-        raise ModelError("EK-MODEL-001", f"there is no model {path}", hint)
+        raise ModelError("EK-MODEL-001", f"there is no model {path}", nearby.hint(path, hint))
     has_own = custom_objects is not None
     model = _saved_model(path) if path.is_dir() else _file(path, trust, has_own)
     if model.kind == "json":
@@ -71,7 +72,8 @@ def with_custom_objects(model: Model, module: Path | None, root: Path | None) ->
         return model
     if not module.is_file():
         message = f"custom_objects: there is no file {module}"
-        raise ProjectError("EK-PROJECT-005", message, "name the Python file of your layers")
+        hint = nearby.hint(module, "name the Python file of your layers")
+        raise ProjectError("EK-PROJECT-005", message, hint)
     root = root or module.resolve().parent
     code = fingerprint_file(module.resolve(), root)
     return replace(model, custom_objects=module.resolve(), root=root, code=code)
@@ -84,7 +86,9 @@ def with_weights(model: Model, weights: Path | None) -> Model:
         hint = f"name them with --weights FILE ([model] weights), or put them beside it as {name}"
         raise ModelError("EK-MODEL-016", f"{model.path} is an architecture without weights", hint)
     if not weights.is_file():
-        raise ModelError("EK-MODEL-016", f"there is no weights file {weights}")
+        raise ModelError(
+            "EK-MODEL-016", f"there is no weights file {weights}", nearby.hint(weights)
+        )
     if read_head(weights)[:8] != HDF5:
         hint = "it is truncated, damaged, or not an HDF5 file: save it with model.save_weights"
         raise ModelError("EK-MODEL-016", f"{weights} cannot be read as weights", hint)
@@ -111,7 +115,8 @@ def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
         refuse(path, references, None if has_custom_objects else ())
         if content.links:
             raise _linked(path, content.links)
-    return Model(path, kind, content.generation, sha256(path))
+    shape = files.input_shape(content.config)
+    return Model(path, kind, content.generation, sha256(path), input_shape=shape)
 
 
 def _kind(path: Path) -> Kind | Literal["tflite"]:

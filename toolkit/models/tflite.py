@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgekit import nearby
 from edgekit.errors import ModelError
 from edgekit.models.source import FROM_C, is_c_source, not_tflite_error, read_head
 
@@ -17,7 +18,8 @@ def read_content(path: Path) -> bytes:
     or a model of another kind, which the error names.
     """
     if not path.exists():
-        raise ModelError("EK-MODEL-001", f"there is no file {path}", "name a .tflite file")
+        hint = nearby.hint(path, "name a .tflite file")
+        raise ModelError("EK-MODEL-001", f"there is no file {path}", hint)
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             raise _other(path, "a SavedModel folder")

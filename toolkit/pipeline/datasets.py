@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ import numpy.typing as npt
 from edgekit import data
 from edgekit.pipeline import texts
 from edgekit.pipeline.run import Run
-from edgekit.types import Advice, Preprocess, TensorSpec
-from edgekit.usercode import is_file
+from edgekit.types import Advice, Model, Preprocess, TensorSpec
+from edgekit.usercode import is_file, is_reference
+
+# Arrays as they are: their shapes are no matter of decoding.
+ARRAYS = (".npz", ".npy")
 
 
 def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
@@ -34,6 +38,28 @@ def item_sizes(run: Run) -> Mapping[str, tuple[int, ...]]:
                 for name, path in dataset.arrays.items()
             }
     return {}
+
+
+def judged_early(run: Run) -> data.Dataset | None:
+    """Open the items to judge by before the model is known, where they are arrays as they are."""
+    source = run.project.data.evaluate
+    if source is None or not run.plan.options.evaluate:
+        return None
+    if not (is_reference(source) or Path(source).suffix in ARRAYS):
+        return None
+    return open_data(run, source)
+
+
+def check_early(run: Run, model: Model) -> None:
+    """Refuse items that a model's only input cannot take, where its file tells the shape: before
+    the model is loaded and exported. Raises :class:`DataError`.
+    """
+    source = run.project.data.evaluate
+    if model.input_shape is None or source is None or Path(source).suffix not in ARRAYS:
+        return
+    spec = TensorSpec("input", model.input_shape, "float32")
+    if (dataset := open_data(run, source, (spec,))) is not None:
+        data.check_items(dataset, model.input_shape)
 
 
 def open_data(

@@ -31,7 +31,8 @@ def making(plan: Plan) -> tuple[str, ...]:
 
 def compression(plan: Plan) -> tuple[str, ...]:
     """Return those of ``compress``."""
-    stages = [*_model(plan), "data", *_schemes(plan), "convert", *_judging(plan)]
+    # Both models are converted: the uncompressed one, and what was made of it.
+    stages = [*_model(plan), "data", *_schemes(plan), "convert", "convert", *_judging(plan)]
     return (*stages, *(() if plan.options.dry_run else ("place",)))
 
 

@@ -24,14 +24,14 @@ from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.pipeline import feeding, stage_results
 from edgekit.pipeline.carried import with_states
-from edgekit.pipeline.datasets import item_sizes, training_data
+from edgekit.pipeline.datasets import check_early, item_sizes, judged_early, training_data
 from edgekit.pipeline.float_file import as_it_is, float_reference
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.metadata import with_metadata
 from edgekit.pipeline.planned_files import PlannedFile
 from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.watching import by_epoch, watching
+from edgekit.pipeline.watching import by_epoch, telling_logs, watching
 from edgekit.store import Artefact, sha256
 from edgekit.training.evidence import kept
 from edgekit.training.feed import Training
@@ -57,6 +57,7 @@ class Obtained:
 def obtain(run: Run) -> Obtained:
     """Find the model file, or build and train the user's model where something changed since."""
     if run.plan.model is not None:
+        check_early(run, run.plan.model)
         return Obtained(run.plan.model)
     project, source = run.project, run.project.model.source
     data = training(run, project.train.all_epochs)
@@ -75,22 +76,18 @@ def obtain(run: Run) -> Obtained:
             settings=_settings_key(run) if data else None,
         )
         partial = run.store.partial("train", key)
-        artefact = run.obtain(
-            "train",
-            key,
-            lambda folder: run.free.call(
-                train,
-                source,
-                project.root,
-                data,
-                partial,
-                folder,
-                project.train,
-                watching(run, partial.name),
-            ),
-        )
+        watched = watching(run, partial.name)
+        with telling_logs(watched):
+            artefact = run.obtain(
+                "train",
+                key,
+                lambda folder: run.free.call(
+                    train, source, project.root, data, partial, folder, project.train, watched
+                ),
+            )
         _tell(run, artefact)
         run.training, run.trained = by_epoch(artefact.path / HISTORY), kept(artefact.facts)
+        run.trained_on = data.dataset if data else None
         stage.result = stage_results.training(artefact.facts)
     path, facts = artefact.path / "model.keras", artefact.facts
     model = Model(path, "keras", facts["generation"], artefact.digest, own=True)
@@ -314,6 +311,7 @@ def training(run: Run, epochs: int) -> Training | None:
         aside=aside,
         weights=feeding.weights(run, dataset, aside),
         augmentation=feeding.augmentation(run),
+        judged=judged_early(run),
     )
 
 

@@ -12,6 +12,7 @@ from edgekit.pipeline import expected_stages
 from edgekit.pipeline.make import Obtained, export, obtain
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.watching import logs_folder
 from edgekit.project import Project
 from edgekit.training.evidence import kept
 from edgekit.training.fit import CURVES, HISTORY
@@ -49,6 +50,7 @@ class ModelFiles:
     ``[[train.stage]]``, where there are any, and ``training`` says of which items the training was,
     with which seed, how many steps it took, and on which machine. A stage of the run
     that is cached came from the store.
+    TensorBoard is pointed to ``logs``, which has a folder for each training.
     """
 
     name: str
@@ -61,6 +63,7 @@ class ModelFiles:
     best_epoch: int | None = None
     trained_stages: tuple[TrainedStage, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
+    logs: Path | None = None
 
 
 def train(project: Project, options: Options, progress: Progress) -> ModelFiles:
@@ -112,6 +115,7 @@ def _make(project: Project, options: Options, progress: Progress) -> ModelFiles:
             facts["trained"]["best_epoch"] if figures else None,
             tuple(TrainedStage(**one) for one in facts["trained"]["stages"]) if figures else (),
             kept(facts),
+            logs if figures and (logs := logs_folder(plan)).is_dir() else None,
         )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import edgekit
 from edgekit import plugins, scratch
+from edgekit.data import Dataset
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.pipeline.early_runner import EarlyRunner, LastRound, start_ahead
 from edgekit.pipeline.journal import FILE, Journal
@@ -113,6 +114,8 @@ class Run:
         self.training: Mapping[str, tuple[float | None, ...]] = {}
         # Its data, seed, steps, time and machine.
         self.trained: Mapping[str, Json] = {}
+        # What it was trained on.
+        self.trained_on: Dataset | None = None
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []
         self._advice: list[Advice] = []

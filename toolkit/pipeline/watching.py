@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from edgekit.pipeline.plan import Plan
@@ -39,6 +40,20 @@ def watching(run: Run, key: str) -> Watching:
     )
     folder = logs_folder(run.plan) / f"{stage}-{digest[:DIGITS]}" if table.logs else None
     return Watching(settings, folder)
+
+
+@contextmanager
+def telling_logs(watched: Watching) -> Iterator[None]:
+    """Say of a training that is interrupted where its logs are: resumed, it goes on in them."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if watched.folder is None or not watched.folder.is_dir():
+            raise
+        folder, here = watched.folder, Path.cwd()
+        shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
+        message = f"the logs of the training so far are in {shown}; resumed, it goes on in them"
+        raise KeyboardInterrupt(message) from error
 
 
 def by_epoch(path: Path) -> Mapping[str, tuple[float | None, ...]]:

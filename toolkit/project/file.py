@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
 )
 
+from edgekit import nearby
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.project.budgets import CandidateTable
 from edgekit.project.compress import CompressTable
@@ -213,7 +214,9 @@ def _read(file: Path) -> tuple[dict[str, Any], str]:
     """Return the table that a project file holds, and its text. Raises :class:`ProjectError`."""
     if not file.is_file():
         hint = "make one with `edgekit init`, or: edgekit convert MODEL --data FILE.npz"
-        raise ProjectError("EK-PROJECT-001", f"there is no project file {file}", hint)
+        raise ProjectError(
+            "EK-PROJECT-001", f"there is no project file {file}", nearby.hint(file, hint)
+        )
     try:
         text = file.read_text(encoding="utf-8")
         table = tomllib.loads(text)

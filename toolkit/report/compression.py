@@ -9,7 +9,7 @@ from edgekit.report.grid import Row, grid, single_lines
 from edgekit.types import Candidate, Evaluation, LayerCompression, Report, SchemeResult
 
 LAYER_HEADINGS = ("weights", "asked", "zeros", "unique", "")
-CHANNEL_HEADINGS = ("channels", "before", "multiply-accumulates", "before", "")
+CHANNEL_HEADINGS = ("channels", "before", "multiply-accumulates", "MACs before", "")
 # What is left out where a terminal is too narrow for all, first to last: titles, or numbers.
 LAYER_DROP = ("unique", "asked")
 CHANNEL_DROP = (4, 2)

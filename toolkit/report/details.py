@@ -78,6 +78,7 @@ def _problems(details: Details) -> Iterator[str]:
     for name, data in (
         ("representative", details.representative),
         ("evaluated", details.evaluated),
+        ("trained", details.trained),
     ):
         if data is not None:
             yield from (f"{name}.{problem}" for problem in _of_data(data, details.pictures))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekit import strict_json
+from edgekit import nearby, strict_json
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.decoding import decode
 from edgekit.errors import ProjectError
@@ -59,7 +59,7 @@ def read(path: Path) -> Report:
         path = path / "report.json"
     if not path.is_file():
         hint = "name a finished run of `edgekit convert`, or leave it out for the newest"
-        raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
+        raise ProjectError("EK-REPORT-001", f"there is no report {path}", nearby.hint(path, hint))
     try:
         return from_json(validation.parse(strict_json.bounded(path, LARGEST)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

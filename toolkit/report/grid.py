@@ -79,9 +79,9 @@ class Grid:
             yield from self._table(columns, width)
         if left and not verbose:
             names = ", ".join(self._name(at) for at in left)
-            need = f"a terminal of {self._need(every)} columns"
-            shows = "shows it" if len(left) == 1 else "shows them"
-            told = f"left out at {width} columns: {names}; -v, --json or {need} {shows}"
+            need = f"{self._need(every)} columns"
+            show = "show it" if len(left) == 1 else "show them"
+            told = f"left out at {width} columns: {names}; -v, --json or {need} {show}"
             yield from ([(line, "dim")] for line in wrapped(told, width))
 
     def _kept(self, width: int) -> list[int]:
@@ -106,7 +106,7 @@ class Grid:
     def _name(self, at: int) -> str:
         first, second = self.titles[at]
         several = sum(one == first for one, _ in self.titles) > 1
-        return f"{first} {second}" if several or not first else first
+        return f"{first} {second}".strip() if several or not first else first
 
     def _folds(self, columns: Sequence[int], width: int) -> Iterator[list[int]]:
         """Yield the columns of each table that follows below, the names first."""

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgekit import strict_json
+from edgekit import nearby, strict_json
 from edgekit.decoding import decode
 from edgekit.errors import ProjectError
 from edgekit.report import details, document
@@ -62,7 +62,7 @@ def read_run(folder: Path) -> Report | Evaluated | Compared | BenchReport:
 def _read(path: Path, kind: type[T], command: str) -> T:
     if not path.is_file():
         hint = f"name the folder of a run of `edgekit {command}`"
-        raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
+        raise ProjectError("EK-REPORT-001", f"there is no report {path}", nearby.hint(path, hint))
     try:
         found = strict_json.loads(strict_json.bounded(path, LARGEST))
         tell_shares(found)

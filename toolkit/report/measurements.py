@@ -65,7 +65,7 @@ def confused_line(done: Evaluated) -> str:
     """Say which classes are confused most; empty where none are."""
     pairs = done.details.get("confused") or ()
     listed = ", ".join(
-        f"{entry['label']} as {entry['answer']} {entry['count']} ({100 * entry['share']:.1f} %)"
+        f"{entry['label']} as {entry['answer']}: {entry['count']} ({100 * entry['share']:.1f} %)"
         for entry in list(pairs)[:CONFUSED]
     )
     return f"confused most: {listed}" if listed else ""

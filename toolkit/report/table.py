@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgekit.errors import EdgekitError
-from edgekit.report import evidence, parts, words
+from edgekit.report import evidence, parts, places, words
 from edgekit.report.compression import compression_lines
 from edgekit.report.grid import Row, grid
 from edgekit.report.npu import npu_lines
@@ -159,12 +159,6 @@ def _is_microcontroller(target: str, unknown: bool = False) -> bool:
         return unknown
 
 
-def _is_elsewhere(report: Report) -> bool:
-    """Tell whether a target is another machine than the one that the figures are from."""
-    host = "{platform}-{machine}".format(**report.environment).lower()
-    return any(target.id != host for target in report.targets)
-
-
 def _pruning(report: Report) -> SchemeResult | None:
     schemes = report.compression.schemes if report.compression else ()
     return next((scheme for scheme in schemes if scheme.scheme == "prune"), None)
@@ -185,7 +179,7 @@ def headings(report: Report) -> list[tuple[str, str]]:
     unit = " (points)" if report.settings["bounded"] else ""
     memories = _memories(report)
     small = memories == ("arena",)
-    latency, ratio, memory = ELSEWHERE if _is_elsewhere(report) else HERE
+    latency, ratio, memory = ELSEWHERE if places.elsewhere(report) else HERE
     of_memory = {"arena": ARENA, "peak_rss": memory}
     return [
         ("precision", ""),

@@ -50,7 +50,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class Training:
-    """Labelled items to train on, how to scale them, and how to fit."""
+    """Labelled items to train on, how to scale them, and how to fit.
+
+    ``judged`` is what the model is judged by afterwards: its shape is looked at beforehand.
+    """
 
     dataset: Dataset
     preprocess: Preprocess
@@ -60,6 +63,7 @@ class Training:
     aside: Aside = Aside()
     weights: Weights = Weights()
     augmentation: Augmentation | None = None
+    judged: Dataset | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edgekit.data.match import check_items
 from edgekit.models.export import export_both
 from edgekit.models.float32 import in_float32
 from edgekit.models.inputs import inputs_of
@@ -62,7 +63,7 @@ class Fitted:
         """The figures of the epoch whose weights are kept, and how the model was trained."""
         outcome = self.outcome
         return {
-            "history": dict(outcome.rows[(outcome.best_epoch or 0) - 1]) if outcome.rows else {},
+            "history": loop.figures(outcome),
             "trained": {
                 "resumed": outcome.resumed,
                 "notices": list(outcome.notices),
@@ -123,6 +124,17 @@ def train(
     }
 
 
+def _check_judged(model: Any, training: Training) -> None:
+    """Refuse items to judge by that the model cannot take, before it is trained for them.
+
+    Raises :class:`DataError`.
+    """
+    # A subclassed model knows its inputs from its first call on.
+    inputs: Any = getattr(model, "inputs", None) or ()
+    if training.judged is not None and len(inputs) == 1:
+        check_items(training.judged, tuple(inputs[0].shape))
+
+
 def _write_history(
     folder: Path, outcome: loop.Outcome, stages: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -148,6 +160,7 @@ def history(rows: Sequence[Mapping[str, float]], stages: Sequence[Mapping[str, A
 
 def _fitted(model: Any, job: Job, alarms: Alarms, progress: Report | None) -> Fitted:
     """Compile and fit a model, stage by stage."""
+    _check_judged(model, job.training)
     settings, original = job.settings, getattr(model, "optimizer", None)
     stages, outcome = stages_of(settings, job.training.epochs), loop.Outcome(())
     task, found = "", []

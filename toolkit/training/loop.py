@@ -20,8 +20,11 @@ from edgekit.training import variables
 from edgekit.training.averages import averages, swapping_callback
 from edgekit.training.feed import Feed
 from edgekit.training.own_step import own_step
+from edgekit.training.rates import learning_rate
 from edgekit.training.state import State, StateError, StateFolder
 
+# The column of the rate that the step after the epoch takes.
+RATE = "learning_rate"
 # Without a number of steps: seconds between two states, and the share of the time that they take.
 SECONDS_APART, MOST_SHARE = 5.0, 0.05
 # More batches in one call of the graph than this were not measured to be faster.
@@ -91,6 +94,14 @@ class Course:
             "stopped": self.stopped,
             "out_of_patience": self.out_of_patience,
         }
+
+
+def figures(outcome: Outcome) -> dict[str, float]:
+    """Return the figures of the epoch whose weights are kept: the best, else the last."""
+    if not outcome.rows:
+        return {}
+    row = outcome.rows[(outcome.best_epoch or 0) - 1]
+    return {name: value for name, value in row.items() if name != RATE}
 
 
 class Keeper:
@@ -166,7 +177,9 @@ class Keeper:
         """Keep the figures of an epoch, its weights if it is the best, and the state."""
         self.course.step = (epoch + 1) * self._steps
         figures = {name: float(value) for name, value in logs.items()}
-        self.course.rows = [*self.course.rows[:epoch], figures]
+        rate = learning_rate(self._model)
+        row = figures if rate is None else {**figures, RATE: rate}
+        self.course.rows = [*self.course.rows[:epoch], row]
         if self._choice is not None:
             self._judge(self._choice, epoch + 1, figures)
         self.course.stopped = bool(self._model.stop_training)

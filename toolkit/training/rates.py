@@ -63,3 +63,14 @@ def storable(optimizer: Any) -> None:
     after = getattr(getattr(inner, "_learning_rate", None), "after", None)
     if after is not None:
         inner.learning_rate = after
+
+
+def learning_rate(model: Any) -> float | None:
+    """Return the learning rate that the next step will take, of a schedule or not."""
+    optimizer: Any = getattr(model, "optimizer", None)
+    rate = getattr(optimizer, "learning_rate", None)
+    if rate is None:
+        return None
+    if callable(rate) and not hasattr(rate, "numpy"):
+        rate = rate(optimizer.iterations)
+    return float(rate.numpy() if hasattr(rate, "numpy") else rate)

@@ -283,9 +283,9 @@ class Details:
     ``command`` repeats the run from the folder where it was given, quoted as a shell needs it.
     ``candidates`` are by the ids of the report: of its candidates, of the models that were
     evaluated or compared (the first one too), or of the rows of a bench. ``representative``
-    calibrates, ``evaluated`` is judged. ``pictures`` are PNGs in base64, at most 96 pixels high and
-    wide. ``training`` has the figures of a training by name, one an epoch, None where an epoch has
-    none.
+    calibrates, ``evaluated`` is judged, on ``trained`` the run has trained its model. ``pictures``
+    are PNGs in base64, at most 96 pixels high and wide. ``training`` has the figures of a training
+    by name, one an epoch, None where an epoch has none.
     """
 
     run: str
@@ -295,6 +295,7 @@ class Details:
     candidates: Mapping[str, CandidateDetails] = field(default_factory=dict)
     representative: DataDetails | None = None
     evaluated: DataDetails | None = None
+    trained: DataDetails | None = None
     pictures: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)

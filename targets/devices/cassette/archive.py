@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit import npy
+from edgekit import nearby, npy
 from edgekit.errors import CassetteError
 from edgekit.store import sha256
 from edgekit.targets.devices.cassette.format import FORMAT, NewerFormat
@@ -123,7 +123,8 @@ def read(path: Path) -> Cassette:
         with zipfile.ZipFile(path) as archive:
             document = parse(_member(archive, DOCUMENT))
     except FileNotFoundError as error:
-        raise CassetteError("EK-DEVICE-091", f"there is no cassette {path}") from error
+        message = f"there is no cassette {path}"
+        raise CassetteError("EK-DEVICE-091", message, nearby.hint(path)) from error
     except NewerFormat as error:
         hint = f"its format is {error}, this edgekit reads up to {FORMAT}: install a newer one"
         raise CassetteError("EK-DEVICE-091", f"{path} is of a newer edgekit", hint) from error

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from conftest import EDGEKIT, edgekit
+from edgekit.api.pages import REPORTS
+from edgekit.cli import completers
 from edgekit.cli.completers import WholeWords
 from edgekit.cli.main import COMPLETING, group
 
@@ -34,9 +36,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("mine.keras", "mine.tflite", "mine.npz", "mine.tar.gz", "mine.txt", ".hidden.h5"):
         (place / name).touch()
     (place / "models" / "old").mkdir(parents=True)
-    run = place / ".edgekit" / "runs" / "20260101-000000-abcdef"
-    run.mkdir(parents=True)
-    (run / "report.json").touch()
+    for day, left in enumerate(REPORTS, 1):
+        run = place / ".edgekit" / "runs" / f"2026010{day}-000000-abcdef"
+        run.mkdir(parents=True)
+        (run / left).touch()
     return place
 
 
@@ -68,8 +71,9 @@ def offered(line: str, folder: Path) -> list[str]:
         ("targets show cor", ["cortex-m4"], ["mine.tflite"]),
         ("targets fit mi", ["mine.tflite"], ["raspberry-pi-4"]),
         ("verify mi", ["mine.tar.gz"], ["mine.tflite"]),
-        ("bundle 2", ["20260101-000000-abcdef"], ["mine.tflite"]),
-        ("report ", ["20260101-000000-abcdef"], ["mine.tflite"]),
+        ("bundle 2", ["20260101-000000-abcdef"], ["mine.tflite", "20260102-000000-abcdef"]),
+        ("report ", [f"2026010{day}-000000-abcdef" for day in (4, 3, 2, 1)], ["mine.tflite"]),
+        ("report --compare 2", ["20260101-000000-abcdef"], ["20260102-000000-abcdef"]),
         ("explain EK-INIT", ["EK-INIT-001"], ["EK-DATA-001"]),
         ("explain si", ["size"], ["EK-INIT-001"]),
         ("devices setup lo", ["local:litert"], ["tflm"]),
@@ -156,3 +160,7 @@ def _until(terminal: int, expected: str, seconds: float = 30) -> str:
         if select.select([terminal], [], [], 0.5)[0]:
             shown += os.read(terminal, 4096).decode(errors="replace")
     return shown
+
+
+def test_completion_knows_every_report_that_the_command_takes() -> None:
+    assert completers.REPORTS == REPORTS

@@ -29,7 +29,7 @@ ROOM = document.SCHEMA.parent
 FILES = ("--summary", "s.md", "--junit", "j.xml", "--sarif", "s.sarif", "--code-quality", "q.json")
 DATA = ("--data", "classes.npz")
 ARGUMENTS = {
-    "evaluate": ("model.tflite", *DATA, "--json"),
+    "evaluate": ("model.tflite", *DATA, "--json", "--plots", "plots"),
     "compare": (
         "model.tflite",
         "other.tflite",
@@ -85,6 +85,8 @@ def test_json_fits_the_shipped_schema_and_the_files_tell_the_same(
     results = json.loads((folder / "s.sarif").read_text())["runs"][0]["results"]
     assert any(entry["level"] == "error" for entry in results) == (done.returncode == 1)
     check_the_run(folder, command, found)
+    if command == "evaluate":
+        assert {one.suffix for one in (folder / "plots").glob("*confusion*")} == {".svg", ".png"}
 
 
 def check_the_run(folder: Path, command: str, found: dict[str, Any]) -> None:

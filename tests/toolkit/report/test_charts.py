@@ -50,12 +50,12 @@ def test_a_metric_that_is_better_when_lower_turns_the_dominance() -> None:
     ("models", "says"),
     [
         # One alone is the smallest of nothing.
-        ([INT8], "int8 loses nothing: 27.7 kB, 97.60 % (at most 0.50 points"),
+        ([INT8], "No loss of int8 was seen: 27.7 kB, 97.60 % (at most 0.50 points"),
         ([charting.model("int4", 9_000, 0.9, 0.076)], "int4 loses 7.60 points"),
         ([replace(INT8, drop=None)], "int8: 27.7 kB, 97.60 %."),
         (
             [charting.model("int4", 9_000, 0.9, 0.076), INT8],
-            "int8 is the smallest that loses nothing",
+            "int8 is the smallest of which no loss was seen",
         ),
         (
             [
@@ -69,11 +69,11 @@ def test_a_metric_that_is_better_when_lower_turns_the_dominance() -> None:
                 replace(charting.model("int4", 9_000, 0.976, 0.0), status=Status.INCOMPATIBLE),
                 INT8,
             ],
-            "int8 is the smallest that loses nothing",
+            "int8 is the smallest of which no loss was seen",
         ),
     ],
 )
-def test_the_sentence_names_the_smallest_that_loses_nothing(models: Any, says: str) -> None:
+def test_the_sentence_names_the_smallest_of_which_no_loss_was_seen(models: Any, says: str) -> None:
     assert drawn(charts.pareto(charting.run(*models))).text.startswith(says)
 
 
@@ -112,6 +112,71 @@ def test_only_among_several_is_one_the_fastest() -> None:
     slower = replace(timed, id="float32", latency=charting.latency(40_000.0))
     both = charting.run(timed, slower, int8=details, float32=details)
     assert drawn(charts.latency(both)).text.startswith("int8 is the fastest: median 30 µs")
+
+
+def timed(name: str, median: float, **more: Any) -> Any:
+    return replace(INT8, id=name, latency=charting.latency(median), **more)
+
+
+def said_of_times(*models: Any, reference: float = 0.0) -> str:
+    """What the picture of latencies says, of the reference too where its median is given."""
+    one = CandidateDetails(launches=(charting.launches(30_000),))
+    run = charting.run(*models, **dict.fromkeys((charting.REFERENCE, *(m.id for m in models)), one))
+    if reference:
+        first = replace(run.models[0], latency=charting.latency(reference))
+        run = replace(run, models=(first, *run.models[1:]))
+    text: str = drawn(charts.latency(run)).text
+    return text
+
+
+def test_no_model_is_the_fastest_while_intervals_overlap() -> None:
+    # Medians 1 % apart, each known to 1 %.
+    text = said_of_times(timed("int8", 30_000.0), timed("float32", 30_300.0))
+    assert text.startswith("int8: median 30 µs [29.7, 30.3]; float32 is not proven slower; no")
+    apart = said_of_times(timed("int8", 30_000.0), timed("float32", 31_000.0))
+    assert apart.startswith("int8 is the fastest")
+    several = said_of_times(*(timed(name, 30_000.0) for name in "abcd"))
+    assert "b, c and 1 more are not proven slower" in several
+
+
+def test_a_paired_ratio_proves_what_overlapping_intervals_do_not() -> None:
+    ratio = Measurement(0.99, "1", low=0.985, high=0.995, level=0.95)
+    proven = said_of_times(timed("int8", 30_000.0, ratio=ratio), reference=30_300.0)
+    assert proven.startswith("int8 is the fastest")
+    wide = replace(ratio, high=1.01)
+    unproven = said_of_times(timed("int8", 30_000.0, ratio=wide), reference=30_300.0)
+    assert "SavedModel is not proven slower" in unproven
+
+
+@pytest.mark.parametrize(
+    ("low", "other", "says"),
+    [
+        (0.001, 0.020, "Every file loses: int4, the smallest, 2.00 points"),
+        (0.001, 0.020, "; int8 least, 0.50 points"),
+        (0.001, 0.006, "; which loses least is not proven."),
+        (-0.004, 0.020, "A loss was measured of every file: int4"),
+    ],
+)
+def test_a_loss_is_said_to_be_least_where_the_intervals_are_apart(
+    low: float, other: float, says: str
+) -> None:
+    int8 = charting.model("int8", 27_736, 0.97, 0.005)
+    drop = Measurement(0.005, "1", n=1000, low=low, high=0.009, level=0.95)
+    models = charting.model("int4", 9_000, 0.96, other), replace(int8, drop=drop)
+    assert says in drawn(charts.pareto(charting.run(*models))).text
+
+
+@pytest.mark.parametrize(
+    ("drop", "says"),
+    [
+        (0.02, "it loses 2.00 points of accuracy."),
+        (0.002, "its accuracy is 0.20 points worse, which is not proven."),
+        (0.0, "no loss of accuracy was seen."),
+    ],
+)
+def test_a_loss_is_stated_where_its_interval_shows_it(drop: float, says: str) -> None:
+    models = charting.model("int8", 27_736, 0.976, drop), charting.model("float32", 89_476, 0.98, 0)
+    assert drawn(charts.candidates(charting.run(*models))).text.endswith(says)
 
 
 def test_a_launch_with_two_speeds_has_two_steps_and_is_named() -> None:
@@ -192,7 +257,8 @@ def test_reliability_says_whether_confidence_is_too_high(accuracy: float, word: 
 def test_every_chart_of_a_real_report_is_drawn_or_says_why_not() -> None:
     found = charts.of_report(reports.read(SAMPLE))
     assert found["candidates"].text == (
-        "dynamic@tflite-2.14 is 2.7 % smaller than int8 and about as fast; it loses no accuracy."
+        "dynamic@tflite-2.14 is 2.7 % smaller than int8 and not proven faster or slower;"
+        " no loss of accuracy was seen."
     )
     for chart in found.values():
         if isinstance(chart, charts.Absent):

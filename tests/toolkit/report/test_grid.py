@@ -89,7 +89,7 @@ def test_columns_that_do_not_fit_are_left_out_in_order_and_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told = " ".join(_shown(80, True, monkeypatch)[-2:])
-    named = "size, flips, max error; -v, --json or a terminal of 97 columns shows them"
+    named = "size, flips, max error; -v, --json or 97 columns show them"
     assert told == f"left out at 80 columns: {named}"
     assert not any("left out" in line for line in _shown(97, True, monkeypatch))
     assert "left out at 96 columns: max error;" in " ".join(_shown(96, True, monkeypatch))

@@ -22,6 +22,7 @@ from edgekit.report.document import read
 from edgekit.report.html import run_page
 from edgekit.report.html.files import write_beside
 from edgekit.report.html.shell import badge, embedded
+from edgekit.report.table import headings
 from edgekit.types import Status
 from edgekit.types.details import Confusion, DataDetails
 
@@ -134,11 +135,33 @@ def test_a_run_without_checks_says_that_nothing_was_judged() -> None:
 
 def test_figures_of_this_host_are_labelled(page: ReadPage) -> None:
     seen = " ".join(page.visible.split())
-    assert "this host, not the target: AMD EPYC, 2 CPUs, Linux x86_64 candidate" in seen
+    assert "this host, not 3 of 4 targets: AMD EPYC, 2 CPUs, Linux x86_64 candidate" in seen
     hosts = [
         one for tag, one in page.elements if tag == "th" and "host" in (one.get("class") or "")
     ]
     assert len(hosts) == 4
+
+
+@pytest.mark.parametrize(
+    ("targets", "says"),
+    [
+        ([], "this host"),
+        (["HOST"], "this host, which is the target"),
+        (["raspberry-pi-4"], "this host, not the target"),
+        (["raspberry-pi-4", "cortex-m4"], "this host, not a target"),
+        (["HOST", "raspberry-pi-4"], "this host, not raspberry-pi-4"),
+        (["HOST", "a", "b", "c"], "this host, not 3 of 4 targets"),
+    ],
+)
+def test_page_and_terminal_say_alike_whose_times_they_show(targets: list[str], says: str) -> None:
+    done = read(SAMPLE)
+    host = "{platform}-{machine}".format(**done.environment).lower()
+    named = [replace(done.targets[0], id=one.replace("HOST", host)) for one in targets]
+    done = replace(done, targets=tuple(named))
+    seen = " ".join(ReadPage(run_page(done)).visible.split())
+    assert f"{says}: AMD EPYC, 2 CPUs" in seen
+    marked = any("this host" in text for title in headings(done) for text in title)
+    assert marked == ("not " in says)
 
 
 def test_nothing_is_loaded_and_only_own_scripts_run(text: str, page: ReadPage) -> None:

@@ -15,9 +15,11 @@ from edgekit.pipeline.details.answers import OF_ANSWERS, AnswerDetails, kept_det
 from edgekit.pipeline.details.data import (
     CALIBRATING,
     JUDGED,
+    TRAINED,
     evaluated,
     item_pictures,
     representative,
+    trained,
 )
 from edgekit.pipeline.details.files import with_file
 from edgekit.pipeline.details.parts import Parts, Pictures
@@ -173,6 +175,7 @@ def with_data(run: Run, details: Details, reference: SavedModel, items: Items) -
         evaluated=parts.make(
             JUDGED, lambda: evaluated(run, reference, items, parts, pictures), None
         ),
+        trained=parts.make(TRAINED, lambda: trained(run, reference, items, parts, pictures), None),
         pictures=pictures.drawn,
         absent=parts.absent,
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.data import preprocessing
+from edgekit.data import Dataset, preprocessing
 from edgekit.data.pixels import largest
 from edgekit.data.thumbnails import is_picture, thumbnail
 from edgekit.decoding import decode
@@ -27,9 +27,9 @@ Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
 # Pictures by key, and what else there is of an input.
 Drawn = tuple[Mapping[str, str], InputDetails]
-CALIBRATING, JUDGED = "representative", "evaluated"
+CALIBRATING, JUDGED, TRAINED = "representative", "evaluated", "trained"
 # Pictures on a contact sheet: of what calibrates all matter, what is judged has the worst besides.
-SHOWN = {CALIBRATING: 32, JUDGED: 16}
+SHOWN = {CALIBRATING: 32, JUDGED: 16, TRAINED: 32}
 MOST_CLASSES = 100
 NONE: Mapping[str, int] = {}
 
@@ -69,6 +69,38 @@ def evaluated(
     return DataDetails(len(items.index), inputs, classes)
 
 
+def trained(
+    run: Run, reference: SavedModel, items: Items, parts: Parts, pictures: Pictures
+) -> DataDetails | None:
+    """Describe the items that the run has trained its model on, as the reference is fed them."""
+    dataset = run.trained_on
+    if dataset is None:
+        return None
+    specs = {spec.name: spec for spec in reference.all_inputs}
+    if len(specs) == len(dataset.arrays) == 1:
+        specs = dict(zip(dataset.arrays, specs.values(), strict=True))
+    inputs: dict[str, InputDetails] = {}
+    for name, path in dataset.arrays.items():
+        if (spec := specs.get(name)) is None:
+            continue
+        fed: list[Json] = [list(spec.shape), spec.dtype]
+        key: dict[str, Json] = {"digest": dataset.digest, "input": name, "spec": fed}
+        key["preprocess"] = items.preprocess.arithmetic
+        make = partial(_kept, run, key, partial(_learned, items, spec, path))
+        _add(inputs, f"{TRAINED}.{spec.name}", parts, pictures, make)
+    known = dataset.labels
+    classes = parts.make(
+        f"{TRAINED}.classes",
+        lambda: _classes(items, None if known is None else np.load(known)),
+        NONE,
+    )
+    return DataDetails(_count(dataset), inputs, classes)
+
+
+def _count(dataset: Dataset) -> int:
+    return len(np.load(next(iter(dataset.arrays.values())), mmap_mode="r"))
+
+
 def _calibrating(items: Items, index: Index, name: str, path: Path) -> Drawn:
     """Describe an input of the items that calibrate; drawn raw, where it is known which these
     are.
@@ -83,6 +115,13 @@ def _judged(items: Items, spec: TensorSpec, path: Path) -> Drawn:
     raw = np.load(path, mmap_mode="r")
     chosen = items.index[looked_at(len(items.index), raw.shape[1:])]
     drawn = _sheet(JUDGED, raw, items.index, False)
+    return drawn, described(preprocessing.apply(raw[chosen], spec, items.preprocess), bool(drawn))
+
+
+def _learned(items: Items, spec: TensorSpec, path: Path) -> Drawn:
+    raw = np.load(path, mmap_mode="r")
+    chosen = looked_at(len(raw), raw.shape[1:])
+    drawn = _sheet(TRAINED, raw, np.arange(len(raw)), False)
     return drawn, described(preprocessing.apply(raw[chosen], spec, items.preprocess), bool(drawn))
 
 

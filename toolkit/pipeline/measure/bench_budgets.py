@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edgekit import strict_json
+from edgekit import nearby, strict_json
 from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
 from edgekit.gate import fixes
@@ -81,7 +81,7 @@ def read(path: Path) -> Mapping[str, Json]:
         path = path / "bench.json"
     if not path.is_file():
         hint = "give a bench.json, or the folder of a run of `edgekit bench`"
-        raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
+        raise ProjectError("EK-REPORT-001", f"there is no report {path}", nearby.hint(path, hint))
     try:
         document: Mapping[str, Json] = strict_json.loads(strict_json.bounded(path, LARGEST))
         for row in document["rows"]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgekit.report import words
+from edgekit.report.charts import proven
 from edgekit.report.charts.axis import (
     Absent,
     Axis,
@@ -89,11 +90,21 @@ def _text(run: Run) -> str:
     text = f"{small.id} is {_smaller(small.bytes, large.bytes)} than {large.id}"
     if (speed := _speed(small, large)) is not None:
         text += f" and {speed}"
-    if run.metric and small.drop is not None and small.drop.value is not None:
-        unit = " points" if run.bounded else ""
-        lost = f"loses {words.points(small.drop, run.bounded)}{unit} of {run.metric}"
-        text += f"; it {lost if small.drop.value > 0 else f'loses no {run.metric}'}"
+    if lost := _lost(small, run):
+        text += f"; {lost}"
     return f"{text}."
+
+
+def _lost(model: Model, run: Run) -> str:
+    """Say what a model loses: that it does is said where the interval shows it."""
+    if not run.metric or model.drop is None or model.drop.value is None:
+        return ""
+    points = f"{words.points(model.drop, run.bounded)}{' points' if run.bounded else ''}"
+    if proven.above(model.drop, 0.0):
+        return f"it loses {points} of {run.metric}"
+    if model.drop.value > 0:
+        return f"its {run.metric} is {points} worse, which is not proven"
+    return f"no loss of {run.metric} was seen"
 
 
 def _figures(model: Model, run: Run) -> str:
@@ -111,15 +122,15 @@ def _smaller(small: int, large: int) -> str:
 
 
 def _speed(small: Model, large: Model) -> str | None:
-    """Say how much faster, where the intervals of the medians do not overlap."""
+    """Say how much faster, where that is proven."""
     mine = small.latency.p50 if small.latency else None
     its = large.latency.p50 if large.latency else None
     if mine is None or its is None or not mine.value or not its.value:
         return None
-    if mine.low is None or mine.high is None or its.low is None or its.high is None:
+    if mine.low is None or its.low is None:
         return None
-    if mine.low <= its.high and its.low <= mine.high:
-        return "about as fast"
-    if mine.value < its.value:
+    if proven.faster(small, large):
         return f"{its.value / mine.value:.1f} times faster"
-    return f"{mine.value / its.value:.1f} times slower"
+    if proven.faster(large, small):
+        return f"{mine.value / its.value:.1f} times slower"
+    return "not proven faster or slower"

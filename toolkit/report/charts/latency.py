@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgekit.report import words
+from edgekit.report.charts import proven
 from edgekit.report.charts.axis import Absent, Axis, Reading, time_axis, time_reading
 from edgekit.report.charts.frame import Chart
 from edgekit.report.charts.run import Model, Run
@@ -72,7 +73,7 @@ def latency(run: Run) -> LatencyCurves | Absent:
     wide = max(model.shown_to for model in curves) > WIDE * min(times)
     return LatencyCurves(
         TITLE,
-        _text(curves),
+        _text(curves, run),
         Axis(axis.label, axis.unit, axis.factor, wide),
         Axis("share of runs (%)", "%", 100.0),
         tuple(curves),
@@ -119,14 +120,9 @@ def curve(launch: LaunchSamples) -> LaunchCurve:
     return LaunchCurve(launch.count, times, shares, two)
 
 
-def _text(models: Sequence[ModelCurves]) -> str:
-    """State which is the fastest where there are several, and whose launches have two speeds."""
-    timed = [(m.median.value, m.model, m.median) for m in models if m.median is not None]
-    sentences = []
-    if timed:
-        _, name, median = min(timed, key=lambda one: one[:2])
-        first = f"{name} is the fastest" if len(timed) > 1 else name
-        sentences.append(f"{first}: median {median.text} {median.bounds}".rstrip())
+def _text(models: Sequence[ModelCurves], run: Run) -> str:
+    """State which is the fastest where that is proven, and whose launches have two speeds."""
+    sentences = list(_first(models, run))
     two = [m for m in models if any(launch.bimodal for launch in m.launches)]
     sentences += [_two(m) for m in two[:2]] or ["no launch has two speeds"]
     more = f" and {len(two) - 2} more" if len(two) > 2 else ""
@@ -135,6 +131,25 @@ def _text(models: Sequence[ModelCurves]) -> str:
         beyond = words.duration(Measurement(slowest, "ns"))
         more += f"; the slowest run, beyond what is drawn, took {beyond}"
     return f"{'; '.join(sentences)}{more}."
+
+
+def _first(models: Sequence[ModelCurves], run: Run) -> Iterator[str]:
+    """Tell the least median; it is the fastest where every other is proven slower."""
+    medians = {m.model: m.median for m in models if m.median is not None}
+    timed = [model for model in run.models if model.id in medians]
+    if not timed:
+        return
+    least = min(timed, key=lambda model: (medians[model.id].value, model.id))
+    median = f"median {medians[least.id].text} {medians[least.id].bounds}".rstrip()
+    equal = [one.id for one in timed if one is not least and not proven.faster(least, one)]
+    if len(timed) == 1 or equal:
+        yield f"{least.id}: {median}"
+    else:
+        yield f"{least.id} is the fastest: {median}"
+    if equal:
+        more = f" and {len(equal) - 2} more" if len(equal) > 2 else ""
+        listed = f"{', '.join(equal[:2])}{more}" if more else " and ".join(equal)
+        yield f"{listed} {'is' if len(equal) == 1 else 'are'} not proven slower"
 
 
 def _two(model: ModelCurves) -> str:

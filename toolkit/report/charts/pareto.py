@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgekit.report import words
+from edgekit.report.charts import proven
 from edgekit.report.charts.axis import (
     Absent,
     Axis,
@@ -104,7 +105,7 @@ def _dominates(one: Model, other: Model, higher_is_better: bool) -> bool:
 
 
 def _text(run: Run, rivals: Sequence[Model]) -> str:
-    """State which is the smallest that loses nothing, or what the smallest loses.
+    """State which is the smallest of which no loss was seen, or what the smallest loses.
 
     One file alone is the smallest of nothing.
     """
@@ -118,14 +119,31 @@ def _text(run: Run, rivals: Sequence[Model]) -> str:
     if kept := [model for model in known if drops[model.id] <= 0]:
         small = min(kept, key=lambda model: (model.bytes, model.id))
         figures = f"{_figures(small, run)}{_at_most(small, run)}"
-        return f"{small.id} {'' if alone else 'is the smallest that '}loses nothing: {figures}."
+        if alone:
+            return f"No loss of {small.id} was seen: {figures}."
+        return f"{small.id} is the smallest of which no loss was seen: {figures}."
     if alone:
-        return f"{small.id} loses {_lost(small, run)}."
-    least = min(known, key=lambda model: (drops[model.id], model.bytes))
-    text = f"Every file loses: {small.id}, the smallest, {_lost(small, run)}"
-    if least.id != small.id:
-        text += f"; {least.id} least, {_lost(least, run)}"
-    return f"{text}."
+        return f"{_measured(small, run)}."
+    return f"{'; '.join(_losses(small, known, run))}."
+
+
+def _losses(small: Model, known: Sequence[Model], run: Run) -> Iterator[str]:
+    """Tell what the smallest file loses, and which loses least, where that is proven."""
+    proven_all = all(proven.above(model.drop, 0.0) for model in known)
+    every = "Every file loses" if proven_all else "A loss was measured of every file"
+    yield f"{every}: {small.id}, the smallest, {_lost(small, run)}"
+    if (least := proven.loses_least(known)) is not None:
+        if least is not small:
+            yield f"{least.id} least, {_lost(least, run)}"
+    else:
+        yield "which loses least is not proven"
+
+
+def _measured(model: Model, run: Run) -> str:
+    """Say what a model loses, or that a loss was measured, where its interval holds 0 too."""
+    if proven.above(model.drop, 0.0):
+        return f"{model.id} loses {_lost(model, run)}"
+    return f"A loss of {model.id} was measured that is not proven, {_lost(model, run)}"
 
 
 def _figures(model: Model, run: Run) -> str:

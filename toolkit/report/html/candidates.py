@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from edgekit.report import charts
+from edgekit.report import charts, places
 from edgekit.report.compression import compression_lines, layer_headings, layer_rows
 from edgekit.report.html import figures
 from edgekit.report.html.figures import Figure
@@ -64,6 +64,7 @@ class CandidatesView:
 
     metric: str
     points: bool
+    place: str
     host: str
     rows: tuple[CandidateRow, ...]
     pareto: charts.Chart | charts.Absent
@@ -79,6 +80,7 @@ def view(report: Report, pareto: charts.Chart | charts.Absent) -> CandidatesView
     return CandidatesView(
         str(report.settings["metric"]),
         bool(report.settings["bounded"]),
+        places.of_host(report),
         host(report.environment),
         tuple(rows),
         pareto,

@@ -30,6 +30,7 @@
     return folded;
   };
 
+  const percent = (share) => `${d3.format(".1f")(100 * share)} %`;
   const bounds = (reading) => (reading ? `${reading.text} ${reading.bounds}`.trim() : "–");
 
   const plot = (chart, options) => {
@@ -242,7 +243,7 @@
     chart.tiles.forEach((tile, at) => {
       const [x, y, w, h] = [tile.x * width, tile.y * height, tile.width * width, tile.height * height];
       const cell = svg.append("g").attr("transform", `translate(${x},${y})`);
-      cell.append("title").text(`${[tile.operator, tile.layer].filter(Boolean).join(" ")}\n${tile.text}, ${d3.format(".1%")(tile.share)}${tile.dtype ? `, ${tile.dtype}` : ""}`);
+      cell.append("title").text(`${[tile.operator, tile.layer].filter(Boolean).join(" ")}\n${tile.text}, ${percent(tile.share)}${tile.dtype ? `, ${tile.dtype}` : ""}`);
       cell.append("rect").attr("width", Math.max(0, w - 2)).attr("height", Math.max(0, h - 2)).attr("rx", 3)
         .attr("fill", tile.layer ? PALETTE[dtypes.indexOf(tile.dtype) % 8] : "var(--grey)").attr("fill-opacity", tile.layer ? 0.28 : 0.22)
         .attr("stroke", tile.layer ? PALETTE[dtypes.indexOf(tile.dtype) % 8] : "var(--grey)");
@@ -261,7 +262,7 @@
       item.append(symbol("square", PALETTE[dtypes.indexOf(dtype) % 8]), element("span", dtype));
       legend.append(item);
     }
-    const rows = chart.tiles.map((tile) => [tile.layer || tile.operator, tile.layer ? tile.operator : "", tile.dtype || "–", tile.text, d3.format(".1%")(tile.share)]);
+    const rows = chart.tiles.map((tile) => [tile.layer || tile.operator, tile.layer ? tile.operator : "", tile.dtype || "–", tile.text, percent(tile.share)]);
     return [svg.node(), legend, table(chart.title, ["layer", "operator", "type", "bytes", "share"], rows)];
   };
 
@@ -274,7 +275,7 @@
     const name = (at) => { const text = chart.labels[at]; return text.length > 12 ? `${text.slice(0, 11)}…` : text; };
     const side = Math.min(width, 520);
     const readable = count <= 16;
-    const tip = (cell) => `${chart.labels[cell.label]}, answered ${chart.labels[cell.answer]}\n${cell.n.toLocaleString("en")} items, ${d3.format(".1%")(cell.share)} of the label`;
+    const tip = (cell) => `${chart.labels[cell.label]}, answered ${chart.labels[cell.answer]}\n${cell.n.toLocaleString("en")} items, ${percent(cell.share)} of the label`;
     const margin = readable ? Math.min(96, 14 + 7 * d3.max(chart.labels, (text) => Math.min(12, text.length))) : 20;
     const drawn = plot(chart, {
       width: side, height: side, marginLeft: margin + 18, marginBottom: margin + 18, marginTop: 8, marginRight: 8,
@@ -289,7 +290,7 @@
       opacity: { type: "identity" },
     });
     const wrong = d3.sort(cells.filter((cell) => cell.n && !cell.right), (cell) => -cell.n).slice(0, 30);
-    const rows = wrong.map((cell) => [chart.labels[cell.label], chart.labels[cell.answer], String(cell.n), d3.format(".1%")(cell.share)]);
+    const rows = wrong.map((cell) => [chart.labels[cell.label], chart.labels[cell.answer], String(cell.n), percent(cell.share)]);
     return [drawn, table(`${chart.title}: what is taken for what, most often first`, ["label", "answer", "items", "share of the label"], rows)];
   };
 

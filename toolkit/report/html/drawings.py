@@ -74,7 +74,7 @@ def _looked_at(first: str, details: Details) -> Iterator[str]:
     sides = sorted(details.candidates.items(), key=lambda side: side[0] != first)
     if sides:
         yield from (item.picture for item in sides[0][1].worst_items if item.picture)
-    for data in (details.representative, details.evaluated):
+    for data in (details.representative, details.evaluated, details.trained):
         for one in data.inputs.values() if data else ():
             yield from one.pictures
     for _, side in (*sides[1:], ("", details.reference)):

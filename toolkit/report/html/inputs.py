@@ -1,4 +1,6 @@
-"""The data of a run: what calibrates beside what is judged, as pictures and as ranges."""
+"""The data of a run: what calibrates, what is judged and what was trained on, as pictures and as
+ranges.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,12 @@ from edgekit.report.html.shell import Section
 from edgekit.types import Json
 from edgekit.types.details import DataDetails, Details, ValueRange
 
-USES = {"representative": "calibrates int8", "evaluated": "is judged"}
+USES = {
+    "representative": "calibrates int8",
+    "evaluated": "is judged",
+    "trained": "was trained on",
+}
+ITEMS = {"representative": "calibrate", "evaluated": "are judged", "trained": "were trained on"}
 MOST_CLASSES = 30
 
 
@@ -39,11 +46,10 @@ class InputView:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How many items of a class calibrate, and how many are judged."""
+    """How many items of a class there are for each use."""
 
     name: str
-    representative: str
-    evaluated: str
+    counts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class DataView:
     """The section on data."""
 
     inputs: tuple[InputView, ...]
+    uses: tuple[str, ...]
     classes: tuple[ClassCount, ...]
     classes_in_all: int
     absent: tuple[str, ...]
@@ -72,7 +79,11 @@ def section(details: Details | None) -> Section:
     classes = list(dict.fromkeys(name for side in counted for name in side))
     rows = [_class(name, sides) for name in classes[:MOST_CLASSES]]
     view = DataView(
-        tuple(_input(name, sides) for name in names), tuple(rows), len(classes), tuple(reasons)
+        tuple(_input(name, sides) for name in names),
+        tuple(sides),
+        tuple(rows),
+        len(classes),
+        tuple(reasons),
     )
     return Section("data", title, "data.html.j2", view)
 
@@ -82,20 +93,16 @@ def drawings(details: Details | None) -> Mapping[str, Json]:
     drawn: dict[str, Json] = {}
     for use, side in _sides(details) if details else ():
         for name, one in side.inputs.items():
-            text = f"Values of {name} over the {side.items:,} items that {_use(use)}."
+            text = f"Values of {name} over the {side.items:,} items that {ITEMS[use]}."
             if one.histogram is not None:
-                chart = {"kind": "histogram", "title": f"Values of {name}", "text": text}
+                chart = {"kind": "histogram", "title": f"Values of {name}, {use}", "text": text}
                 drawn[f"values of {name}, {use}"] = {**chart, **plain(one.histogram)}
             if one.envelope is not None:
                 text = f"{name} along its values: least and most of {side.items:,} items."
-                chart = {"kind": "curves", "title": f"Course of {name}", "text": text}
+                chart = {"kind": "curves", "title": f"Course of {name}, {use}", "text": text}
                 curves = {"envelope": plain(one.envelope), "examples": plain(one.examples)}
                 drawn[f"course of {name}, {use}"] = {**chart, **curves}
     return drawn
-
-
-def _use(use: str) -> str:
-    return "calibrate" if use == "representative" else "are judged"
 
 
 def _sides(details: Details) -> Iterator[tuple[str, DataDetails]]:
@@ -138,7 +145,7 @@ def _range(use: str, shown: ValueRange, percentiles: list[str]) -> RangeRow:
 
 def _class(name: str, sides: Mapping[str, DataDetails]) -> ClassCount:
     counts = []
-    for use in USES:
-        counted = sides[use].classes if use in sides else {}
+    for side in sides.values():
+        counted = side.classes
         counts.append(f"{counted.get(name, 0):,}" if counted else words.NONE)
-    return ClassCount(name, *counts)
+    return ClassCount(name, tuple(counts))

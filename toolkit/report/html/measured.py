@@ -84,7 +84,8 @@ def _figures(done: Evaluated) -> Iterator[CellTable]:
         titles = tuple(parts.titles(worst))
         yield CellTable("The lowest figures by class", titles, tuple(parts.rows(worst)))
     for name, headings, rows in measurements.slice_tables(done):
-        yield CellTable(f"By {name}", tuple(headings), _cells(rows))
+        named = (*headings[:-1], ("note", ""))
+        yield CellTable(f"By {name}", named, _cells(rows))
 
 
 def compared_page(done: Compared, details: Details | None = None) -> str:

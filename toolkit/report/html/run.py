@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgekit.report import charts
+from edgekit.report import charts, places
 from edgekit.report.html import (
     answers,
     candidates,
@@ -27,8 +27,10 @@ LAYERS = "`edgekit convert --layers` compares them."
 
 @dataclass(frozen=True)
 class LatencyView:
-    """The distributions of latency, and the host that they are of."""
+    """The distributions of latency, and the host that they are of: ``place`` is what it is to the
+    run's targets."""
 
+    place: str
     host: str
     chart: charts.Chart
 
@@ -81,5 +83,5 @@ def _latency(report: Report, chart: charts.Chart | charts.Absent) -> Section:
     title = "Latency on this host"
     if isinstance(chart, charts.Absent):
         return Section("latency", title, absent=models.missing(chart.reason))
-    view = LatencyView(candidates.host(report.environment), chart)
+    view = LatencyView(places.of_host(report), candidates.host(report.environment), chart)
     return Section("latency", title, "latency.html.j2", view)

@@ -13,6 +13,7 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
+from edgekit.training.rates import learning_rate
 from edgekit.training.watch import summaries
 from edgekit.training.watch.answers import Answering, Answers, classes, probabilities
 from edgekit.training.watch.batch import Batch
@@ -186,14 +187,3 @@ class Board:
 
     def _write(self, run: str, step: int, *values: Any) -> None:
         self._logs[run].write(step, *values)
-
-
-def learning_rate(model: Any) -> float | None:
-    """Return the learning rate that the next step will take, of a schedule or not."""
-    optimizer: Any = getattr(model, "optimizer", None)
-    rate = getattr(optimizer, "learning_rate", None)
-    if rate is None:
-        return None
-    if callable(rate) and not hasattr(rate, "numpy"):
-        rate = rate(optimizer.iterations)
-    return float(np.asarray(rate.numpy() if hasattr(rate, "numpy") else rate))
