@@ -312,6 +312,7 @@ def training(run: Run, epochs: int) -> Training | None:
         weights=feeding.weights(run, dataset, aside),
         augmentation=feeding.augmentation(run),
         judged=judged_early(run),
+        task=run.project.evaluate.task,
     )
 
 
@@ -326,4 +327,5 @@ def training_key(data: Training) -> Mapping[str, Json]:
         "aside": data.aside.key,
         "weights": [data.weights.column, *data.weights.classes],
         "augmentation": data.augmentation.key if data.augmentation else None,
+        "task": data.task,
     }

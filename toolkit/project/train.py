@@ -159,6 +159,11 @@ class TrainTable(Table):
     """Keras's name or your function; of several outputs by name. Default: the model's own, else
     the task's. ``loss = "losses.py:mine"``
     """
+    loss_weights: dict[str, float] | None = None
+    """How much the loss of each of several outputs counts. Default: each 1.
+
+    ``loss_weights = { kind = 1.0, size = 0.2 }``
+    """
     loop: str | None = None
     """A step of your own in the place of Keras's: a function of (model, optimizer, batch) that
     returns a dict of figures. ``loop = "steps.py:train_step"``

@@ -37,6 +37,7 @@ def compile_model(
     keras = library(model)
     own = getattr(model, "optimizer", None) is not None
     losses = settings.loss is not None or settings.label_smoothing > 0
+    losses = losses or settings.loss_weights is not None
     if own and not (losses or settings.metrics is not None or _changes_optimizer(settings)):
         return feed, ""
     # XLA's depthwise convolutions on a CPU were measured at eight times TensorFlow's own.
@@ -56,6 +57,8 @@ def compile_model(
         task = found.words
     if settings.loss is not None:
         config["loss"] = _of_names(settings.loss, lambda name: _loss(keras, name, root))
+    if settings.loss_weights is not None:
+        config["loss_weights"] = _weights(model, settings.loss_weights)
     if settings.metrics is not None:
         config["metrics"] = _of_names(settings.metrics, lambda name: _metric(keras, name, root))
     if settings.label_smoothing:
@@ -170,6 +173,17 @@ def _of_names(named: Any, find: Any) -> Any:
     return find(named) if isinstance(named, str) else [find(name) for name in named]
 
 
+def _weights(model: Any, weights: Mapping[str, float]) -> dict[str, float]:
+    """Return how much each output's loss counts; of those that are not named, 1."""
+    outputs = [str(name) for name in getattr(model, "output_names", None) or weights]
+    for name in weights:
+        if name not in outputs:
+            message = f"[train] loss_weights: no output is called {name!r}"
+            message += did_you_mean(name, outputs)
+            raise ProjectError("EK-TRAIN-001", message, f"the outputs are {', '.join(outputs)}")
+    return {name: weights.get(name, 1.0) for name in outputs}
+
+
 def _unknown(key: str, name: str, known: list[str]) -> ProjectError:
     hint = "use one of Keras's names"
     if key != "optimizer":
@@ -200,7 +214,8 @@ def _by_task(keras: Any, model: Any, feed: Feed) -> tuple[Feed, _Found]:
     fits = {}
     for name, (output, answers) in outputs.items():
         labels = np.asarray(y[name] if isinstance(y, Mapping) else y)
-        fits[name] = defaults.usual(keras, model, name, output, labels, answers)
+        task = feed.task if len(outputs) == 1 else None
+        fits[name] = defaults.usual(keras, model, name, output, labels, answers, task)
     if [fit.task for fit in fits.values()] == ["anomaly"]:
         feed = _with_targets(feed, lambda columns: columns.inputs)
         feed = replace(feed, pack_targets=feed.pack)

@@ -17,12 +17,25 @@ from edgekit.types import TensorSpec
 Array = npt.NDArray[Any]
 # What labels of a mask say of a pixel that nothing is said of.
 VOID = 255
-# Tasks whose loss nobody can guess, and why.
+# Tasks whose loss nobody can guess: why, and what is needed.
 NO_LOSS = {
-    "detection": "a detector's loss depends on its anchors",
-    "text": "the loss of a text model depends on its blank token and the padding of the labels",
-    "class-ids": "a model that ends in class numbers has no gradient",
-    "embeddings": "there are many losses of embeddings",
+    "detection": (
+        "a detector's loss matches boxes with its own anchors or grid, which its outputs do not"
+        " tell",
+        "give the model before its boxes are decoded, and a loss that matches them",
+    ),
+    "text": (
+        "a loss of texts needs the number of its blank token, and the lengths of the labels",
+        "give labels as token numbers, and a loss that knows both, such as keras.losses.CTC",
+    ),
+    "class-ids": (
+        "a model that ends in class numbers has no gradient",
+        "train the model that ends before argmax; edgekit convert takes either",
+    ),
+    "embeddings": (
+        "items are compared with each other, and which ones of a batch, no label tells",
+        "train a layer of classes on top and take it off, or give a triplet or contrastive loss",
+    ),
 }
 
 
@@ -35,20 +48,29 @@ class Fit:
     metric: Any
 
 
-def usual(keras: Any, model: Any, name: str, output: Any, labels: Array, answers: Array) -> Fit:
+def usual(
+    keras: Any,
+    model: Any,
+    name: str,
+    output: Any,
+    labels: Array,
+    answers: Array,
+    task: str | None = None,
+) -> Fit:
     """Return loss and metric of one output, from its labels and a few of its answers.
 
-    Raises :class:`ProjectError`, EK-TRAIN-002, where the task has none.
+    A ``task`` that is stated is not detected. Raises :class:`ProjectError`, EK-TRAIN-002, where the
+    task has none.
     """
     shape, last = tuple(output.shape), _last_activation(model, output)
     spec = TensorSpec(name, shape, dtype_name(output))
     evidence = TaskEvidence(labels, spec, last, inputs_of(model).specs)
     try:
-        task = detect(evidence).task.name
+        task = task or detect(evidence).task.name
     except DataError as error:
         raise _no_loss(name, error.message) from error
     if task in NO_LOSS:
-        raise _no_loss(name, NO_LOSS[task])
+        raise _no_loss(name, *NO_LOSS[task])
     loss, metric = _of_task(keras, task, labels, answers)
     return Fit(task, loss, metric)
 
@@ -99,10 +121,11 @@ def _last_activation(model: Any, output: Any) -> str:
     return name if name in ("softmax", "sigmoid") else ""
 
 
-def _no_loss(name: str, reason: str) -> ProjectError:
+def _no_loss(name: str, reason: str, need: str = "") -> ProjectError:
     message = f"output {name!r} has no usual loss: {reason}"
-    hint = (
+    ways = (
         'name one: [train] loss = "losses.py:mine" (y_true, y_pred); or return a compiled model:'
-        " model.compile(optimizer, loss, metrics)"
+        " model.compile(optimizer, loss, metrics); or take steps of your own: [train] loop ="
+        ' "steps.py:train_step"'
     )
-    return ProjectError("EK-TRAIN-002", message, hint)
+    return ProjectError("EK-TRAIN-002", message, f"{need}\n{ways}" if need else ways)

@@ -53,6 +53,7 @@ class Training:
     """Labelled items to train on, how to scale them, and how to fit.
 
     ``judged`` is what the model is judged by afterwards: its shape is looked at beforehand.
+    ``task`` is the one that is stated for them; without it, it is detected.
     """
 
     dataset: Dataset
@@ -64,6 +65,7 @@ class Training:
     weights: Weights = Weights()
     augmentation: Augmentation | None = None
     judged: Dataset | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class Feed:
     batch_size: int
     seed: int
     changes: Mapping[str, Change]
+    task: str | None = None
 
     @classmethod
     def of(
@@ -164,6 +167,7 @@ class Feed:
             batch_size=training.batch_size,
             seed=seed,
             changes=changes(augmentation, firsts, seed) if augmentation else {},
+            task=training.task,
         )
 
     @property

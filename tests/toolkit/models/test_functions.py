@@ -77,6 +77,21 @@ def pair():
     model([np.zeros((1, 4), "float32"), np.zeros((1, 4), "float32")])
     return model
 
+def attend(x):
+    return tf.matmul(tf.nn.softmax(tf.matmul(x, x, transpose_b=True)), x)
+class Attention3(keras.layers.Layer):
+    def call(self, x): return attend(x)
+class Attention2(tf_keras.layers.Layer):
+    def call(self, x): return attend(x)
+def attentive(K, kind):
+    i = K.Input((4,), name="steps")
+    h = kind()(K.layers.Reshape((2, 2))(i))
+    model = K.Model(i, K.layers.Dense(3)(K.layers.Flatten()(h)))
+    model.compile("adam", K.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+def attentive3(): return attentive(keras, Attention3)
+def attentive2(): return attentive(tf_keras, Attention2)
+
 def unbuilt():
     model = keras.Sequential([keras.layers.Dense(3)])
     model.compile("adam", "sparse_categorical_crossentropy")
@@ -120,7 +135,8 @@ def case(label, function, training):
         found["reloaded"] = explained(error)
     outcomes[label] = found
 
-for function in ("fresh3", "fresh2", "called3", "called2", "odd3", "unbuilt"):
+trained = ("fresh3", "fresh2", "called3", "called2", "odd3", "unbuilt", "attentive3", "attentive2")
+for function in trained:
     case(function, function, training)
 for function in ("called3", "called2", "two", "pair", "attending"):
     case(function + " as it is", function, None)
@@ -146,6 +162,8 @@ def subclassed(shared: Path) -> dict[str, Any]:
         "called2",
         "odd3",
         "unbuilt",
+        "attentive3",
+        "attentive2",
         "called3 as it is",
         "called2 as it is",
         "two as it is",
@@ -181,6 +199,8 @@ def test_inputs_and_outputs_have_the_names_of_the_model_s_own_code(
 def test_model_of_own_layers_and_lambdas_reloads_as_trusted(subclassed: dict[str, Any]) -> None:
     assert subclassed["attending as it is"]["reloaded"] == "Functional"
     assert subclassed["called2"]["reloaded"] == "Own2"
+    assert subclassed["attentive3"]["reloaded"] == "Functional"
+    assert subclassed["attentive2"]["reloaded"] == "Functional"
 
 
 @pytest.mark.slow

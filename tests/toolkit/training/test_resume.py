@@ -17,13 +17,22 @@ from conftest import once
 
 # Dropout and augmentation draw random numbers, batch norm and the average move by themselves.
 MODEL = """
-import keras, tf_keras
+import keras, tensorflow as tf, tf_keras
+
+def attend(x):
+    weights = tf.nn.softmax(tf.matmul(x, x, transpose_b=True) / 2)
+    return tf.matmul(weights, x)
+class Attention3(keras.layers.Layer):
+    def call(self, x): return attend(x)
+class Attention2(tf_keras.layers.Layer):
+    def call(self, x): return attend(x)
 
 def net(K):
     L = K.layers
     model = K.Sequential([
         L.InputLayer((8, 8, 1)), L.RandomTranslation(0.1, 0.1), L.Conv2D(4, 3, activation="relu"),
-        L.BatchNormalization(), L.Flatten(), L.Dropout(0.3), L.Dense(10),
+        L.BatchNormalization(), L.Reshape((36, 4)), Attention3() if K is keras else Attention2(),
+        L.Flatten(), L.Dropout(0.3), L.Dense(10),
     ])
     rate = K.optimizers.schedules.CosineDecay(1e-2, 60)
     loss = K.losses.SparseCategoricalCrossentropy(from_logits=True)

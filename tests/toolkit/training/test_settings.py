@@ -16,6 +16,7 @@ from edgekit.project.train import TrainTable
 
 SETTINGS = """
 import json, sys
+from dataclasses import replace
 from pathlib import Path
 import keras, numpy as np, tf_keras
 from edgekit.data import Dataset
@@ -101,8 +102,9 @@ for K, name in ((keras, "keras3"), (tf_keras, "keras2")):
     refused(f"{name} metric", dense(K), classes, metrics=["acuracy"])
     refused(f"{name} smoothed mine", dense(K), classes, loss="mine.py:loss", label_smoothing=0.1)
 
-    def task(label, model, data):
-        _, found = compiled(model, data)
+    def task(label, model, data, stated=None):
+        feed = replace(Feed.of(model, training(data)), task=stated)
+        _, found = compile_model(model, feed, TrainTable(), 2, folder)
         loss = model.loss
         kinds = {k: type(v).__name__ for k, v in loss.items()} if isinstance(loss, dict) else None
         outcomes[f"{name} {label}"] = [found, kinds or type(loss).__name__]
@@ -130,6 +132,34 @@ for K, name in ((keras, "keras3"), (tf_keras, "keras2")):
     task("numbers", dense(K, 1, **free), dataset("numbers", X.sum(1)))
     task("masks", pixels, dataset("masks", masks, image))
     task("several", two, dataset("several", several))
+    points = rng.normal(size=(64, 5, 2)).astype("float32")
+    pointing = K.Sequential([
+        K.layers.InputLayer((4,)), K.layers.Dense(10), K.layers.Reshape((5, 2))])
+    task("keypoints", pointing, dataset("points", points))
+    odd = (CLASSES == 0).astype(int)
+    rebuilt = K.Sequential([K.layers.InputLayer((2, 2, 1)), K.layers.Conv2D(1, 1)])
+    task("reconstruction", rebuilt, dataset("odd images", odd, image))
+    task("stated", dense(K, 4, **free), dataset("odd", odd), "anomaly")
+    many = K.Model(inputs, {
+        "kind": K.layers.Dense(3, activation="softmax", name="kind")(inputs),
+        "size": K.layers.Dense(1, name="size")(inputs),
+        "marks": K.layers.Dense(3, activation="sigmoid", name="marks")(inputs),
+    })
+    task("many", many, dataset("many", {**several, "marks": labels}))
+    unit = K.layers.UnitNormalization()(K.layers.Dense(3)(inputs))
+    refused(f"{name} embeddings", K.Model(inputs, unit), classes)
+    weighed = K.Model(inputs, [
+        K.layers.Dense(3, activation="softmax", name="kind")(inputs),
+        K.layers.Dense(1, name="size")(inputs),
+    ])
+    data = dataset("weighed", several)
+    losses = {}
+    for label, said in {"one": {}, "other": {"loss_weights": {"size": 3.0}}}.items():
+        feed, _ = compiled(weighed, data, **said)
+        found = weighed.evaluate(X, several, batch_size=64, verbose=0, return_dict=True)
+        losses[label] = [found["loss"], found["kind_loss"], found["size_loss"]]
+    outcomes[f"{name} weighed"] = losses
+    refused(f"{name} stranger", weighed, data, loss_weights={"sise": 2.0})
     more = K.Model(inputs, [K.layers.Dense(3, name=n)(inputs) for n in ("kind", "size")])
     refused(f"{name} no loss", more, classes)
 
@@ -235,6 +265,9 @@ def test_label_smoothing_is_that_of_the_formula(settings: dict[str, Any], genera
         ("labels", "multi-label", "BinaryCrossentropy", False),
         ("numbers", "regression", "MeanSquaredError", None),
         ("masks", "segmentation", "SparseCategoricalCrossentropy", False),
+        ("keypoints", "regression", "MeanSquaredError", None),
+        ("reconstruction", "anomaly", "MeanSquaredError", None),
+        ("stated", "anomaly", "MeanSquaredError", None),
     ],
 )
 def test_uncompiled_model_gets_the_usual_loss_of_its_task(
@@ -258,6 +291,28 @@ def test_each_of_several_outputs_gets_a_loss_of_its_own(
     assert losses == {"kind": "SparseCategoricalCrossentropy", "size": "MeanSquaredError"}
     assert "EK-TRAIN-002" in settings[f"{generation} no loss"]
     assert "kind, size" in settings[f"{generation} no loss"]
+    task, losses = settings[f"{generation} many"]
+    assert set(task.split(", ")) == {"classification", "regression", "multi-label"}
+    assert losses["marks"] == "BinaryCrossentropy"
+
+
+@GENERATIONS
+def test_losses_of_several_outputs_are_weighed(settings: dict[str, Any], generation: str) -> None:
+    found = settings[f"{generation} weighed"]
+    for label, weight in (("one", 1), ("other", 3)):
+        both, kind, size = found[label]
+        assert both == pytest.approx(kind + weight * size, rel=1e-4)
+
+
+@GENERATIONS
+def test_task_without_a_usual_loss_says_why_and_what_is_needed(
+    settings: dict[str, Any], generation: str
+) -> None:
+    said = settings[f"{generation} embeddings"]
+    assert "EK-TRAIN-002" in said
+    assert "compared with each other" in said
+    assert "triplet" in said
+    assert "[train] loop" in said
 
 
 @GENERATIONS
@@ -287,6 +342,7 @@ def test_half_precision_leaves_a_float32_model(settings: dict[str, Any], generat
         ("optimizer", "EK-TRAIN-001", "did you mean 'adam"),
         ("loss", "EK-TRAIN-001", "did you mean 'mean_squared_error'"),
         ("metric", "EK-TRAIN-001", "did you mean 'accuracy'"),
+        ("stranger", "EK-TRAIN-001", "did you mean 'size'"),
         ("smoothed mine", "EK-TRAIN-003", "label_smoothing"),
     ],
 )
