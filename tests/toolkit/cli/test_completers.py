@@ -59,6 +59,7 @@ def offered(line: str, folder: Path) -> list[str]:
         ("convert m", ["mine.keras", "mine.tflite", "model.py", "models/"], ["mine.npz"]),
         ("convert model.py:", ["build"], []),
         ("convert --data mi", ["mine.npz"], ["mine.keras", "mine.txt"]),
+        ("init --recipe a", ["audio"], ["images", "csv"]),
         ("convert --labels mi", ["mine.txt"], ["mine.npz"]),
         ("convert --project ", ["edgekit.toml"], ["mine.txt"]),
         ("convert --target rasp", ["raspberry-pi-4"], ["cortex-m4"]),

@@ -73,11 +73,14 @@ def test_help_of_init_names_every_recipe(tmp_path: Path) -> None:
 def test_recipe_runs_to_a_bundle_of_builtin_operators(tmp_path: Path, name: str) -> None:
     assert edgekit("init", "p", "--recipe", name, cwd=tmp_path).returncode == 0
     file = tmp_path / "p" / "edgekit.toml"
-    # Two epochs prove that it runs. What it learns in all of them is in benchmarks/README.md.
-    file.write_text(re.sub(r"epochs = \d+", "epochs = 2", file.read_text()))
+    # Two epochs prove that it runs. What pictures teach in all is in benchmarks/README.md.
+    if name != "csv":
+        file.write_text(re.sub(r"epochs = \d+", "epochs = 2", file.read_text()))
     done = brief("convert", "--json", "--max-drop", "100%", cwd=tmp_path / "p")
     assert done.stdout, done.stderr
     report = json.loads(done.stdout)
+    if name == "csv":
+        assert all(one["metrics"]["accuracy"]["value"] > 0.9 for one in report["candidates"])
     (target,) = report["targets"]
     (shipped,) = [c for c in report["candidates"] if c["id"] == target["candidate"]]
     assert shipped["operators"]

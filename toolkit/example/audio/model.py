@@ -21,10 +21,10 @@ def build() -> keras.Model:
     classes = sum(folder.is_dir() for folder in TRAIN.iterdir())
     samples = keras.Input((COUNT,), name="samples")
     x = layers.Reshape((-1, BANDS, 1))(log_mel(samples))
-    x = layers.BatchNormalization(momentum=0.9)(x)
+    x = layers.BatchNormalization()(x)
     for filters in (8, 16, 32):
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        x = layers.ReLU()(layers.BatchNormalization()(x))
         x = layers.MaxPooling2D()(x)
     x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
     return keras.Model(samples, layers.Dense(classes, activation="softmax")(x), name="audio")
