@@ -176,7 +176,7 @@ def _run(arguments: list[str] | None) -> int:
         )
         # Click makes an Abort of it, which says nothing itself.
         for line in (error.__cause__ or error).args:
-            click.echo(f"  {line}", err=True)
+            say(f"  {line}", err=True)
         return int(ExitCode.INTERRUPTED)
     except OSError as error:
         if error.errno not in PATH_ERRORS:
