@@ -17,6 +17,7 @@ import repeat
 import sandbox
 import startup
 import training
+import watching
 from rows import machine, replace_block
 
 README = Path(__file__).resolve().with_name("README.md")
@@ -40,6 +41,7 @@ def main() -> int:
         bundles,
         sandbox,
         training,
+        watching,
     )
     for benchmark in tables:
         for row in benchmark.rows():

@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from edgekit.api.runs import lint_data as lint_data
     from edgekit.api.runs import metric_names as metric_names
     from edgekit.api.runs import split_data as split_data
+    from edgekit.api.runs import sweep as sweep
+    from edgekit.api.runs import swept as swept
     from edgekit.api.runs import train as train
     from edgekit.api.runs import verify as verify
     from edgekit.api.verdict import FinishedRun as FinishedRun

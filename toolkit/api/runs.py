@@ -13,6 +13,7 @@ from edgekit.api.judgement import latest
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.evaluation.metrics import METRICS
 from edgekit.pipeline import ModelFiles, Options, bundling, measure
+from edgekit.pipeline import sweep as sweeping
 from edgekit.pipeline.bundling import BundleOptions, MadeBundle, MadeBundles, UnmadeBundle
 from edgekit.pipeline.describe_data import DescribedData, DescribeOptions
 from edgekit.pipeline.describe_data import describe_data as describe
@@ -42,6 +43,7 @@ from edgekit.types import (
     Progress,
     Report,
     Silent,
+    Sweep,
 )
 
 __all__ = [
@@ -75,6 +77,8 @@ __all__ = [
     "init_from",
     "lint_data",
     "split_data",
+    "sweep",
+    "swept",
     "train",
     "verify",
 ]
@@ -99,6 +103,27 @@ def train(
     :class:`EdgekitError`.
     """
     return pipeline.train(project, options or Options(), progress or Silent())
+
+
+def sweep(
+    project: Project,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    trials: int | None = None,
+) -> Sweep:
+    """Train with the settings that ``[train.sweep]`` names, and return what each trial came to.
+
+    Trials that a killed sweep has made are kept. Raises :class:`EdgekitError`.
+    """
+    return sweeping.sweep(project, options or Options(), progress or Silent(), trials)
+
+
+def swept(project: Project, options: Options | None = None) -> Project:
+    """Return the project with the settings of its sweep's best trial.
+
+    Raises :class:`ProjectError` where there is none.
+    """
+    return sweeping.swept(project, options or Options())
 
 
 def export(

@@ -28,6 +28,7 @@ GROUPS = {
     "Make": {
         "convert": "the main job: convert a model, check every candidate, and bundle what passes",
         "train": "train the project's model, and leave it under build/",
+        "sweep": "train with other settings, and say which are the best",
         "export": "write a model's SavedModel, by which every candidate is judged",
         "compress": "make a model smaller: channels, pruning, clustering, training for int8",
     },

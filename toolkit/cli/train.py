@@ -51,6 +51,7 @@ from edgekit.cli.project import project_of
     ),
     option("--epochs N", "Epochs of training. Default: the project's, or 10.", type=COUNT),
     flag("--tensorboard", "Show it in TensorBoard while it trains, on this machine alone."),
+    flag("--from-sweep", "Take the settings of the sweep's best trial: edgekit sweep."),
     flag("--deterministic", "End with the same weights, bit by bit, each time; slower."),
     flag("--eager", "Run it line by line, and show the shapes at a line that fails; slow."),
 )
@@ -71,6 +72,8 @@ def command(**options: Any) -> int:
 
     project = project_of(options)
     run = api.Options(output=options["output"], force=options["force"])
+    if options["from_sweep"]:
+        project = api.swept(project, run)
     with contextlib.ExitStack() as open_until_done:
         if options["tensorboard"]:
             url = open_until_done.enter_context(api.serve_logs(project, run))

@@ -24,8 +24,9 @@ from edgekit.models.load import is_keras3, load
 from edgekit.project.compress import ChannelsTable
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.training.feed import Feed
-from edgekit.training.finetune import FEW, TrainingHooks, choose_loss, finetune
+from edgekit.training.finetune import TrainingHooks, choose_loss, finetune
 from edgekit.training.progress import Report
+from edgekit.training.seeds import deterministic
 from edgekit.types import LayerCompression, Model, Request, RunnerModel
 
 LEARNING_RATE = 1e-3
@@ -55,6 +56,7 @@ def prune_channels(
     partial: Path,
     folder: Path,
     progress: Report | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Mapping[str, Any]:
     """Write the pruned ``model.keras`` and SavedModel, and the one before recovery; return the
     facts.
@@ -62,6 +64,8 @@ def prune_channels(
     Raises :class:`CompressionError` if the channels cannot be pruned, or the planner lacks data.
     """
     begin = time.monotonic()
+    if recovery is not None and recovery.finetuning.settings.deterministic:
+        deterministic()
     model = in_float32(load(work.model, work.trust))
     plan = _planned(model, work, recovery)
     smaller = shrink(model, plan)
@@ -70,20 +74,12 @@ def prune_channels(
     if recovery is not None and recovery.finetuning.epochs:
         (folder / UNRECOVERED).mkdir()
         (folder / "saved_model").rename(folder / UNRECOVERED / "saved_model")
-        aids = TrainingHooks(
-            build_score(recovery.metric, recovery.root), tensorboard=recovery.tensorboard
+        hooks = TrainingHooks(
+            build_score(recovery.metric, recovery.root), watching=recovery.watching
         )
         teacher = in_float32(load(recovery.teacher, work.trust)) if recovery.teacher else None
-        finetuned = finetune(
-            smaller,
-            recovery.finetuning,
-            recovery.training,
-            teacher,
-            aids,
-            partial,
-            recovery.root,
-            progress,
-        )
+        how = (recovery.finetuning, recovery.training, teacher, hooks)
+        finetuned = finetune(smaller, *how, partial, recovery.root, progress, warn)
         exported = export_keras(smaller, folder, True, work.names)
     smaller.save(folder / KERAS_FILE)
     return {
@@ -108,8 +104,8 @@ def _planned(model: Any, work: ChannelJob, recovery: RecoveryTraining | None) ->
     if table.importance == "taylor" and recovery is not None:
         feed = Feed.of(model, recovery.training)
         few = np.random.default_rng(recovery.training.seed).permutation(feed.count)[:TAYLOR_ITEMS]
+        feed, loss = choose_loss(model, recovery.finetuning, feed, recovery.root)
         x, y = feed.rows(few)
-        loss = choose_loss(model, recovery.finetuning, y, feed.rows(few[:FEW])[0], recovery.root)
         gradients = taylor(model, x, y, loss)
     cost = _cost(model, work) if table.objective == "latency" else None
     return plan(model, settings, gradients, cost)

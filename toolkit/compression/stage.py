@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from edgekit.models.load import load
 from edgekit.training.feed import Training
 from edgekit.training.finetune import Finetuning, TrainingHooks, count_steps, finetune
 from edgekit.training.progress import Report
-from edgekit.training.seeds import seed_everything
+from edgekit.training.seeds import deterministic, seed_everything
+from edgekit.training.watch.settings import Watching
 from edgekit.types import LayerCompression, Model
 
 FILE = "model.h5"
@@ -42,7 +43,7 @@ class RecoveryTraining:
     metric: str
     root: Path
     teacher: Model | None = None
-    tensorboard: Path | None = None
+    watching: Watching | None = None
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,12 @@ def apply(
     partial: Path,
     folder: Path,
     progress: Report | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Mapping[str, Any]:
     """Write ``model.h5``, its SavedModel, and the SavedModel before recovery; return the facts.
 
-    Without ``recovery`` the scheme acts in one shot. Raises :class:`CompressionError` if it can
-    change no layer, or lacks data.
+    Without ``recovery`` the scheme acts in one shot. ``warn`` is told of alarms at once. Raises
+    :class:`CompressionError` if it can change no layer, or lacks data.
     """
     begin = time.monotonic()
     scheme = SCHEMES[work.scheme]
@@ -85,7 +87,8 @@ def apply(
     if recovery is not None and recovery.finetuning.epochs:
         (folder / UNRECOVERED).mkdir()
         (folder / "saved_model").rename(folder / UNRECOVERED / "saved_model")
-        pruned, finetuned = _trained(scheme, work, plan, samples, recovery, partial, progress)
+        heard = (progress, warn)
+        pruned, finetuned = _trained(scheme, work, plan, samples, recovery, partial, heard)
         exported = export_keras(pruned, folder, True, work.names)
     pruned.save(folder / FILE)
     return {
@@ -129,22 +132,24 @@ def _trained(
     samples: Any,
     recovery: RecoveryTraining,
     partial: Path,
-    progress: Report | None,
+    heard: tuple[Report | None, Callable[[str], None] | None],
 ) -> tuple[Any, Mapping[str, Any]]:
     settings = recovery.finetuning
+    if settings.settings.deterministic:
+        deterministic()
     seed_everything(recovery.training.seed)
     steps = count_steps(recovery.training, settings.epochs)
     wrapped = scheme.wrap(load(work.model), work.table, plan, Context(steps, work.before, samples))
-    board = recovery.tensorboard
-    aids = TrainingHooks(
+    board = recovery.watching.folder if recovery.watching else None
+    hooks = TrainingHooks(
         score=build_score(recovery.metric, recovery.root),
         settled=scheme.settled(work.table, steps),
         callbacks=tuple(scheme.callbacks(str(board / "scheme") if board else None)),
-        tensorboard=board,
+        watching=recovery.watching,
     )
     teacher = in_float32(load(recovery.teacher)) if recovery.teacher else None
     facts = finetune(
-        wrapped, settings, recovery.training, teacher, aids, partial, recovery.root, progress
+        wrapped, settings, recovery.training, teacher, hooks, partial, recovery.root, *heard
     )
     return scheme.strip(wrapped, load(work.model), plan), facts
 

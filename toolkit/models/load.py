@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -62,8 +62,8 @@ def load_with_wrappers(model: Model, trust: bool = False) -> UnwrappedModel:
         return _load(model, kind, trust or model.own)
 
 
-def build(source: str, root: Path) -> Any:
-    """Build the Keras model by the user's function.
+def build(source: str, root: Path, arguments: Mapping[str, Any] | None = None) -> Any:
+    """Build the Keras model by the user's function, called with arguments, if any.
 
     Raises :class:`ModelError` where it returns something else.
     """
@@ -71,7 +71,7 @@ def build(source: str, root: Path) -> Any:
         function = resolve(source, root)
         try:
             with user_errors(source):
-                model = function()
+                model = function(**(arguments or {}))
         except EdgekitError as error:
             raise _with_weights_hint(error) from error
     if not hasattr(model, "get_config") or not hasattr(model, "fit"):

@@ -17,13 +17,14 @@ from edgekit.models.export import Names, saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import metric_of
-from edgekit.pipeline.make import KERAS, Obtained, training, training_key
+from edgekit.pipeline.make import KERAS, Obtained, settings_key, tell, training, training_key
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.ship import put
+from edgekit.pipeline.watching import watching
 from edgekit.project.compress import ChannelsTable
 from edgekit.store import Artefact, sha256
 from edgekit.targets import catalog
-from edgekit.training.finetune import Distillation, Finetuning
+from edgekit.training.finetune import finetuning
 from edgekit.types import (
     Advice,
     Compression,
@@ -136,14 +137,15 @@ class _Job:
     def cut(self, model: Model, table: ChannelsTable) -> Artefact:
         """Remove channels of the model, in its own generation of Keras."""
         run = self._run
-        recovery = self._recovery("channels", channel_stage.LEARNING_RATE, model)
+        recovery = self._recovery(channel_stage.LEARNING_RATE, model)
         work = channel_stage.ChannelJob(
             table, model, self._samples, self._names, self._trust, run.requests
         )
         key = self._key(model, table, recovery)
 
         def make(partial: Path, folder: Path) -> Mapping[str, Json]:
-            return run.worker.call(channel_stage.prune_channels, work, recovery, partial, folder)
+            heard = self._watched(recovery, partial)
+            return run.worker.call(channel_stage.prune_channels, work, heard, partial, folder)
 
         artefact = self._obtain("channels", key, make)
         self.done.append(self._result("channels", artefact))
@@ -188,7 +190,7 @@ class _Job:
     def _apply(self, scheme: str, model: Model, teacher: Model) -> Artefact:
         run, table = self._run, self._table.table_of(scheme)
         before = tuple(result.scheme for result in self.done)
-        recovery = self._recovery(scheme, SCHEMES[scheme].learning_rate, teacher)
+        recovery = self._recovery(SCHEMES[scheme].learning_rate, teacher)
         work = stage.SchemeJob(scheme, table, model, before, self._samples, self._names)
         needs = SCHEMES[scheme].needs_items and not self._samples
         foreseen = run.plan.options.dry_run and needs
@@ -197,7 +199,8 @@ class _Job:
         def make(partial: Path, folder: Path) -> Mapping[str, Json]:
             if foreseen:
                 return run.worker.call(stage.preview, work)
-            return run.worker.call(stage.apply, work, recovery, partial, folder)
+            heard = self._watched(recovery, partial)
+            return run.worker.call(stage.apply, work, heard, partial, folder)
 
         return self._obtain(scheme, key, make)
 
@@ -230,7 +233,19 @@ class _Job:
                 partial.mkdir(parents=True, exist_ok=True)
                 return make(partial, folder)
 
-            return run.obtain(name, key, made)
+            artefact = run.obtain(name, key, made)
+            tell(run, artefact, artefact.facts.get("finetuned", {}))
+            return artefact
+
+    def _watched(
+        self, recovery: stage.RecoveryTraining | None, partial: Path
+    ) -> stage.RecoveryTraining | None:
+        """Watch a fine-tuning as a training: its logs are beside those of trainings."""
+        if recovery is None:
+            return None
+        return replace(
+            recovery, watching=watching(self._run, partial.name, recovery.finetuning.settings)
+        )
 
     def _key(
         self, model: Model, table: Any, recovery: stage.RecoveryTraining | None
@@ -245,27 +260,17 @@ class _Job:
             trust=self._trust,
         )
 
-    def _recovery(self, scheme: str, rate: float, teacher: Model) -> stage.RecoveryTraining | None:
+    def _recovery(self, rate: float, teacher: Model) -> stage.RecoveryTraining | None:
         run, table = self._run, self._table.finetune
         data = training(run, self._table.finetune_epochs)
         if data is None or run.plan.options.dry_run:
             return None
-        distill = table.distill
-        settings = Finetuning(
-            epochs=data.epochs,
-            optimizer=table.optimizer,
-            learning_rate=table.learning_rate or rate,
-            loss=table.loss,
-            patience=table.patience,
-            distillation=Distillation(distill.temperature, distill.weight) if distill else None,
-        )
         return stage.RecoveryTraining(
             training=data,
-            finetuning=settings,
+            finetuning=finetuning(table, run.project.train, data.epochs, rate),
             metric=run.project.evaluate.metric or self._items.metric.name,
             root=run.project.root,
-            teacher=teacher if distill else None,
-            tensorboard=run.folder / "tensorboard" / scheme,
+            teacher=teacher if table.distill else None,
         )
 
     def keras(self, artefact: Artefact, original: Model) -> Model:
@@ -336,13 +341,13 @@ def _recovery_key(recovery: stage.RecoveryTraining | None) -> Json:
     """Build the part of a store key that identifies the fine-tuning, without its log folder."""
     if recovery is None:
         return None
-    settings = recovery.finetuning
-    named = [name for name in (settings.loss, recovery.metric) if name and is_reference(name)]
+    metric, taught = recovery.metric, recovery.finetuning.distillation
     return {
         "training": training_key(recovery.training),
-        "finetuning": repr(settings),
-        "metric": recovery.metric,
-        "files": [dict(fingerprint(name, recovery.root)) for name in named],
+        "settings": settings_key(recovery.finetuning.settings, recovery.root),
+        "distillation": [taught.temperature, taught.weight] if taught else None,
+        "metric": metric,
+        "files": [dict(fingerprint(metric, recovery.root))] if is_reference(metric) else [],
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import zstandard
 
@@ -32,6 +33,7 @@ from edgekit.pipeline.planned_files import PlannedFile
 from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.watching import by_epoch, telling_logs, watching
+from edgekit.project.train import TrainTable
 from edgekit.store import Artefact, sha256
 from edgekit.training.evidence import kept
 from edgekit.training.feed import Training
@@ -43,7 +45,7 @@ from edgekit.usercode import file_of, fingerprint, is_reference
 ZSTD_LEVEL = 19
 KERAS = ("tensorflow", "keras", "tf_keras")
 # Settings of training that do not change what it comes to.
-UNSEEN = {"save_every", "keep_states"}
+UNSEEN = {"save_every", "keep_states", "sweep"}
 
 
 @dataclass(frozen=True)
@@ -72,20 +74,29 @@ def obtain(run: Run) -> Obtained:
             *KERAS,
             source=source,
             files=dict(fingerprint(source, project.root)),
+            arguments=dict(project.model.arguments),
             training=training_key(data) if data else None,
-            settings=_settings_key(run) if data else None,
+            settings=settings_key(project.train, project.root) if data else None,
         )
         partial = run.store.partial("train", key)
-        watched = watching(run, partial.name)
+        watched = watching(run, partial.name, project.train)
         with telling_logs(watched):
             artefact = run.obtain(
                 "train",
                 key,
                 lambda folder: run.free.call(
-                    train, source, project.root, data, partial, folder, project.train, watched
+                    train,
+                    source,
+                    project.root,
+                    data,
+                    partial,
+                    folder,
+                    project.train,
+                    watched,
+                    project.model.arguments,
                 ),
             )
-        _tell(run, artefact)
+        tell(run, artefact, {**artefact.facts, **artefact.facts["trained"]})
         run.training, run.trained = by_epoch(artefact.path / HISTORY), kept(artefact.facts)
         run.trained_on = data.dataset if data else None
         stage.result = stage_results.training(artefact.facts)
@@ -96,9 +107,8 @@ def obtain(run: Run) -> Obtained:
     return Obtained(with_custom_objects(model, layers, project.root), artefact)
 
 
-def _settings_key(run: Run) -> Json:
+def settings_key(table: TrainTable, root: Path) -> Json:
     """Build the part of a store key that identifies the settings of a training."""
-    table, root = run.project.train, run.project.root
     losses = table.loss.values() if isinstance(table.loss, Mapping) else [table.loss]
     metrics = table.metrics or ()
     lists = metrics.values() if isinstance(metrics, Mapping) else [metrics]
@@ -110,11 +120,11 @@ def _settings_key(run: Run) -> Json:
     }
 
 
-def _tell(run: Run, artefact: Artefact) -> None:
+def tell(run: Run, artefact: Artefact, trained: Mapping[str, Any]) -> None:
     """Say what went wrong in a training, and which states of one that went on were damaged."""
-    for alarm in artefact.facts.get("alarms", ()):
+    for alarm in trained.get("alarms", ()):
         run.advise(Advice(**alarm))
-    for notice in () if artefact.cached else artefact.facts["trained"]["notices"]:
+    for notice in () if artefact.cached else trained.get("notices", ()):
         fix = "nothing is to be done: the steps since then were taken again"
         run.advise(Advice("EK-NOTE-121", "warning", notice, fix))
 

@@ -20,7 +20,7 @@ from edgekit.project import Project
 
 LOOPBACK = "127.0.0.1"
 # As :func:`edgekit.pipeline.watching.watching` names them: another folder is not ours to remove.
-NAME = re.compile(r"[a-z]+-[0-9a-f]{8}")
+NAME = re.compile(r"[a-z_]+-[0-9a-f]{8}")
 # It ends with who started it, however that ends.
 START = """
 import os, sys, threading, time

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.run import Run
+from edgekit.project.train import TrainTable
 from edgekit.training.watch.settings import Settings, Watching
 
 LOGS = "logs"
@@ -22,24 +23,41 @@ def logs_folder(plan: Plan) -> Path:
     return plan.output / "build" / plan.name / LOGS
 
 
-def watching(run: Run, key: str) -> Watching:
+def watching(run: Run, key: str, settings: TrainTable) -> Watching:
     """Watch the training of a store key ``<stage>-<digest>``: resumed, it goes on in its logs."""
-    table, project = run.project.train.tensorboard, run.project
+    table, trained = settings.tensorboard, run.project.train
     stage, _, digest = key.partition("-")
-    settings = Settings(
+    watched = Settings(
         every=table.every,
         share=table.share,
         items=table.items,
         images=table.images,
         profile=table.profile,
         hyperparameters={
-            "epochs": project.train.all_epochs,
-            "batch_size": project.train.batch_size,
-            "seed": project.train.seed,
+            **run.project.model.arguments,
+            **_chosen(settings),
+            "stage": stage,
+            "epochs": settings.all_epochs,
+            "batch_size": trained.batch_size,
+            "seed": trained.seed,
         },
     )
     folder = logs_folder(run.plan) / f"{stage}-{digest[:DIGITS]}" if table.logs else None
-    return Watching(settings, folder)
+    return Watching(watched, folder)
+
+
+def _chosen(settings: TrainTable) -> Mapping[str, str | float | int | bool]:
+    """Return the settings that a project says, each as one value."""
+    said = settings.model_dump(
+        mode="json", exclude_unset=True, exclude={"tensorboard", "sweep", "optimizer"}
+    )
+    found: dict[str, str | float | int | bool] = {}
+    for name, value in said.items():
+        below = value.items() if isinstance(value, dict) else [("", value)]
+        for key, one in below:
+            if isinstance(one, (str, float, int, bool)):
+                found[f"{name}.{key}" if key else name] = one
+    return found
 
 
 @contextmanager

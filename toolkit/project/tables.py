@@ -35,6 +35,8 @@ class ModelTable(Table):
 
     ``source = "model.py:build"``
     """
+    arguments: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """What the function is called with. ``arguments = { units = 64 }``"""
     weights: str | None = None
     """Weights to load into an architecture, where its file has none.
 

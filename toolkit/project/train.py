@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from edgekit.project.compress import switched
+from edgekit.project.sweep import SweepTable
 from edgekit.project.table import Table
 from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS
 
@@ -229,6 +230,11 @@ class TrainTable(Table):
     """Parts of the training, one after the other, that say how many epochs there are.
 
     ``stage = [{ trainable = ["head"], epochs = 5 }, { epochs = 5, learning_rate = 0.00001 }]``
+    """
+    sweep: SweepTable | None = None
+    """Which other settings edgekit sweep tries.
+
+    ``sweep = { settings = { batch_size = [32, 64] } }``
     """
 
     @model_validator(mode="after")

@@ -85,6 +85,28 @@ def recompile(model: Any, feed: Feed, settings: TrainTable, epochs: int, origina
     model.compile(**{key: value for key, value in config.items() if value is not None})
 
 
+def own_steps_at_once(model: Any) -> int | None:
+    """Return how many batches a call of the graph takes, where the model was compiled with more
+    than one.
+    """
+    said = model._compile_config.config.get("steps_per_execution")
+    return said if isinstance(said, int) and said > 1 else None
+
+
+def usual_loss(
+    model: Any, feed: Feed, named: str | Mapping[str, str] | None, root: Path
+) -> tuple[Feed, Any]:
+    """Return a named loss, else that of the model's task, and the feed of the labels it wants.
+
+    Of several outputs it is a dict. Raises :class:`ProjectError` as :func:`compile_model` does.
+    """
+    keras = library(model)
+    if named is not None:
+        return feed, _of_names(named, lambda name: _loss(keras, name, root))
+    feed, found = _by_task(keras, model, feed)
+    return feed, found.config["loss"]
+
+
 def _changes_optimizer(settings: TrainTable) -> bool:
     asked = (settings.optimizer, settings.learning_rate, settings.clip_norm, settings.ema)
     return any(one is not None for one in asked)

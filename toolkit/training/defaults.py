@@ -115,9 +115,12 @@ def _last_activation(model: Any, output: Any) -> str:
     """Return the activation of the layer that gives an output; empty where it is not known."""
     history = getattr(output, "_keras_history", None)
     layer = history[0] if history is not None else None
+    # The wrappers of compression have the layer inside.
+    layer = getattr(layer, "layer", layer)
     if type(layer).__name__ in ("Softmax", "UnitNormalization"):
         return {"Softmax": "softmax", "UnitNormalization": "unit norm"}[type(layer).__name__]
-    name = getattr(getattr(layer, "activation", None), "__name__", "")
+    activation = getattr(layer, "activation", None)
+    name = getattr(getattr(activation, "activation", activation), "__name__", "")
     return name if name in ("softmax", "sigmoid") else ""
 
 

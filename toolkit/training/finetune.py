@@ -1,60 +1,56 @@
-"""Recover accuracy after compression: any loss and optimizer, a teacher, the best weights kept.
+"""Recover accuracy after compression: in the loop of any training, with a teacher and a score.
 
 Runs in the worker, for models of either Keras generation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.errors import CompressionError
+from edgekit.errors import CompressionError, ProjectError
 from edgekit.models.load import library
+from edgekit.project.compress import FinetuneTable
+from edgekit.project.train import EarlyStoppingTable, ScheduleTable, TrainTable
 from edgekit.training import loop
-from edgekit.training.feed import Aside, Feed, Training, Weights, division
-from edgekit.training.progress import Report, progress_callback
+from edgekit.training.compiling import usual_loss
+from edgekit.training.distillation import Distillation, distilled
+from edgekit.training.feed import Feed, Training, division
+from edgekit.training.fit import Additions, Job, fit
+from edgekit.training.progress import Report
 from edgekit.training.seeds import seed_everything
-from edgekit.usercode import is_reference, resolve, user_errors
+from edgekit.training.watch.alarms import Alarms
+from edgekit.training.watch.settings import Watching
+from edgekit.usercode import user_errors
 
 Array = npt.NDArray[Any]
 # One in so many training items is held out to choose the best epoch, up to a maximum.
 HELD_OUT_SHARE = 20
 HELD_OUT_MOST = 2000
-# How many items tell what a model's outputs look like.
-FEW = 64
-
-
-@dataclass(frozen=True)
-class Distillation:
-    """Learn from a teacher's outputs as well.
-
-    The loss is ``(1 - weight) * hard + weight * T**2 * KL(teacher, student)`` at temperature ``T``.
-    Source: Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network".
-    """
-
-    temperature: float
-    weight: float
+SCORE = "score"
+# What holds for fine-tuning as for training. Averaged weights would have no zeros, and no clusters.
+SHARED = (
+    "clip_norm", "deterministic", "save_every", "keep_states", "steps_per_execution", "tensorboard"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Finetuning:
-    """How a model is trained after a scheme was applied.
+    """How a model is trained after a scheme was applied: as any, and by a teacher, if any."""
 
-    ``loss`` is a name of Keras or ``file.py:function``; without it the labels and the outputs
-    decide. ``patience`` epochs without a better score end the training; without it all epochs run.
-    """
-
-    epochs: int
-    optimizer: str
-    learning_rate: float
-    loss: str | None = None
-    patience: int | None = None
+    settings: TrainTable
     distillation: Distillation | None = None
+
+    @property
+    def epochs(self) -> int:
+        """How long it is trained."""
+        return self.settings.epochs
 
 
 @dataclass(frozen=True)
@@ -62,13 +58,37 @@ class TrainingHooks:
     """What a scheme and a run add to training.
 
     ``score(labels, outputs)`` is higher for better outputs. ``settled`` is the step from which an
-    epoch may be the best. ``callbacks`` are the scheme's. ``tensorboard`` is where logs go.
+    epoch may be the best. ``callbacks`` are the scheme's, ``watching`` how the training is watched.
     """
 
     score: Callable[[Array, Array], float]
     settled: int = 0
     callbacks: tuple[Any, ...] = ()
-    tensorboard: Path | None = None
+    watching: Watching | None = None
+
+
+def finetuning(
+    table: FinetuneTable, train: TrainTable, epochs: int, learning_rate: float
+) -> Finetuning:
+    """Return how ``[compress.finetune]`` trains, with what holds of ``[train]``.
+
+    The learning rate falls to zero along a half cosine; ``learning_rate`` is where it begins where
+    the table says none.
+    """
+    rate = ScheduleTable(schedule="cosine", start=table.learning_rate or learning_rate)
+    settings = TrainTable(
+        **{name: getattr(train, name) for name in SHARED},
+        epochs=epochs,
+        optimizer=table.optimizer,
+        learning_rate=rate,
+        loss=table.loss or (train.loss if isinstance(train.loss, str) else None),
+        best=SCORE,
+        early_stopping=EarlyStoppingTable(patience=table.patience) if table.patience else None,
+    )
+    distill = table.distill
+    return Finetuning(
+        settings, Distillation(distill.temperature, distill.weight) if distill else None
+    )
 
 
 def count_steps(training: Training, epochs: int) -> int:
@@ -79,46 +99,86 @@ def count_steps(training: Training, epochs: int) -> int:
 
 def finetune(
     model: Any,
-    settings: Finetuning,
+    tuning: Finetuning,
     training: Training,
     teacher: Any | None,
-    aids: TrainingHooks,
+    hooks: TrainingHooks,
     partial: Path,
     root: Path,
     progress: Report | None,
+    warn: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Train a model, leave it with the best epoch's weights, and return what happened.
 
-    Finished epochs and the best weights are kept in ``partial``, from where the same call resumes.
-    Raises :class:`CompressionError` if a loss is needed and none can be derived.
+    The state is kept in ``partial``, from where the same call resumes. ``warn`` is told of alarms
+    at once. Raises :class:`CompressionError` if a loss is needed and none can be derived.
     """
     seed_everything(training.seed)
+    settings, taught = tuning.settings, tuning.distillation
     held_out = _held_out(training.dataset.count, settings.epochs)
-    feed = Feed.of(model, training, held_out)
-    y = training.dataset.open_labels()
-    # Before the teacher's answers are put beside them.
-    judged = np.asarray(feed.held_out_labels())
-    loss = choose_loss(model, settings, y, feed.rows(np.arange(min(FEW, len(y))))[0], root)
-    if settings.distillation is not None:
-        targets, loss = _distilled(settings.distillation, teacher, training, model, y, loss)
-        feed = Feed.of(model, training, held_out, targets)
-    _compile(model, settings, loss, count_steps(training, settings.epochs))
-    chosen = settings.epochs > 1 and len(feed.held_out) > 0
-    choice = loop.Choice("score", True, settings.patience, aids.settled) if chosen else None
-    callbacks = [
-        *aids.callbacks,
-        *([_score_callback(model, aids, feed.validation(), judged)] if chosen else []),
-        *_tensorboard(model, aids.tensorboard),
-        *([progress_callback(model, settings.epochs, progress)] if progress else []),
-    ]
-    # The schemes' callbacks count batches.
-    at_once = 1 if aids.callbacks else loop.MOST_AT_ONCE
-    saving = loop.Saving(partial / "states")
-    with user_errors(settings.loss or "fine-tuning"):
-        outcome = loop.run(model, feed, settings.epochs, saving, choice, callbacks, at_once)
-    scores = [row["score"] for row in outcome.rows if "score" in row]
+
+    def scored(feed: Feed) -> list[Any]:
+        if not chosen:
+            return []
+        return [_score_callback(model, hooks.score, feed, partial)]
+
+    def changed(feed: Feed) -> Feed:
+        return feed if taught is None else distilled(model, feed, taught, teacher)
+
+    chosen = settings.epochs > 1 and len(division(training, held_out)[1]) > 0
+    patience = settings.early_stopping.patience if settings.early_stopping else None
+    if not chosen:
+        settings = settings.model_copy(update={"best": None, "early_stopping": None})
+    additions = Additions(
+        held_out=held_out,
+        choice=loop.Choice(SCORE, True, patience, hooks.settled) if chosen else None,
+        before=hooks.callbacks,
+        judging=scored,
+        changed=changed,
+    )
+    alarms = Alarms(warn)
+    job = Job(root, training, settings, partial / "states", hooks.watching)
+    named = settings.loss if isinstance(settings.loss, str) else None
+    with user_errors(named or "fine-tuning"), loss_errors():
+        outcome = fit(model, job, alarms, progress, additions).outcome
+    scores = [row[SCORE] for row in outcome.rows if SCORE in row]
     best = {"scores": scores, "best_epoch": outcome.best_epoch} if chosen else {}
-    return {"epochs": settings.epochs, **best}
+    said = {"alarms": alarms.facts, "notices": list(outcome.notices)}
+    return {"epochs": settings.epochs, **said, **best}
+
+
+@contextmanager
+def loss_errors() -> Iterator[None]:
+    """Raise what is wrong with an optimizer or a loss as errors of ``[compress.finetune]``."""
+    try:
+        yield
+    except ProjectError as error:
+        message, hint = (
+            text.replace("[train]", "[compress.finetune]") for text in (error.message, error.hint)
+        )
+        if error.code == "EK-TRAIN-001":
+            raise CompressionError("EK-COMPRESS-013", message, hint) from error
+        if error.code == "EK-TRAIN-002":
+            hint = (
+                'set one with [compress.finetune] loss = "file.py:function", or leave out the'
+                " training data"
+            )
+            raise CompressionError("EK-COMPRESS-005", message, hint) from error
+        raise
+
+
+def choose_loss(model: Any, tuning: Finetuning, feed: Feed, root: Path) -> tuple[Feed, Any]:
+    """Return the configured loss of one output, else the usual one, and the feed of its labels.
+
+    Raises :class:`CompressionError` if Keras has no such loss, or the model several outputs.
+    """
+    with loss_errors():
+        feed, loss = usual_loss(model, feed, tuning.settings.loss, root)
+    if isinstance(loss, dict):
+        message = f"the model has {len(loss)} outputs, and no loss is set"
+        hint = 'set one for all with [compress.finetune] loss = "file.py:function"'
+        raise CompressionError("EK-COMPRESS-005", message, hint)
+    return feed, loss
 
 
 def _held_out(count: int, epochs: int) -> int:
@@ -126,115 +186,39 @@ def _held_out(count: int, epochs: int) -> int:
     return min(count // HELD_OUT_SHARE, HELD_OUT_MOST) if epochs > 1 else 0
 
 
-def _compile(model: Any, settings: Finetuning, loss: Any, steps: int) -> None:
-    """Compile with a learning rate that falls to zero along a half cosine."""
-    keras = library(model)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, max(steps, 1))
-    try:
-        optimizer = keras.optimizers.get(
-            {"class_name": settings.optimizer, "config": {"learning_rate": rate}}
-        )
-    except (ValueError, TypeError) as error:
-        hint = " ".join(str(error).split())[:200]
-        message = (
-            f"[compress.finetune] optimizer = {settings.optimizer!r} is not an optimizer of Keras"
-        )
-        raise CompressionError("EK-COMPRESS-013", message, hint) from error
-    # XLA's depthwise convolutions on a CPU were measured at eight times TensorFlow's own.
-    model.compile(optimizer, loss, jit_compile=False)
-
-
-def choose_loss(model: Any, settings: Finetuning, y: Array, x: Any, root: Path) -> Any:
-    """Return the configured loss, else the usual one for labels ``y`` and the outputs for ``x``.
-
-    Raises :class:`CompressionError` if Keras has no such loss, or the model several outputs.
-    """
-    keras = library(model)
-    if settings.loss is not None and is_reference(settings.loss):
-        return resolve(settings.loss, root)
-    if settings.loss is not None:
-        try:
-            return keras.losses.get(settings.loss)
-        except ValueError as error:
-            message = f"[compress.finetune] loss = {settings.loss!r} is not a loss of Keras"
-            hint = "use one of Keras's, or your own: file.py:function(y_true, y_pred)"
-            raise CompressionError("EK-COMPRESS-013", message, hint) from error
-    if len(model.outputs) > 1:
-        message = f"the model has {len(model.outputs)} outputs, and no loss is set"
-        hint = 'set one for all with [compress.finetune] loss = "file.py:function", or leave out'
-        raise CompressionError("EK-COMPRESS-005", message, hint + " the training data")
-    return _usual_loss(keras, model, y, x)
-
-
-def _usual_loss(keras: Any, model: Any, y: Array, x: Any) -> Any:
-    """Choose the usual loss for the labels and the range of the model's outputs."""
-    if y.dtype.kind not in "iub":
-        return keras.losses.MeanSquaredError()
-    answers = _predict(model, x)
-    if answers.shape[-1] == 1:
-        logits = bool((answers < 0).any() or (answers > 1).any())
-        return keras.losses.BinaryCrossentropy(from_logits=logits)
-    logits = not _is_probability(answers)
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
-
-
-def _is_probability(answers: Array) -> bool:
-    return bool((answers >= 0).all() and np.allclose(answers.sum(-1), 1.0, atol=1e-3))
-
-
-def _predict(model: Any, x: Any) -> Array:
-    answers = model.predict(x, verbose=0)
-    return np.asarray(answers[0] if isinstance(answers, list) else answers)
-
-
-def _distilled(
-    settings: Distillation, teacher: Any, training: Training, model: Any, y: Array, hard: Any
-) -> tuple[Array, Any]:
-    """Return labels with the teacher's outputs beside them, and the loss that reads both."""
+def _score_callback(
+    model: Any, score: Callable[[Array, Array], float], feed: Feed, folder: Path
+) -> Any:
     import tensorflow as tf
 
-    if teacher is None or len(model.outputs) > 1:
-        message = "distillation takes a model of one output and its uncompressed original"
-        raise CompressionError("EK-COMPRESS-005", message)
-    plain = replace(training, aside=Aside(), weights=Weights(), augmentation=None)
-    everything = Feed.of(teacher, plain, training.dataset.count).validation()
-    soft = _predict(teacher, everything).reshape(len(y), -1).astype(np.float32)
-    labels = y.reshape(len(y), -1).astype(np.float32)
-    width, temperature = labels.shape[1], settings.temperature
-    classes = y.dtype.kind in "iub" and soft.shape[1] > 1
-    probable = _is_probability(soft)
+    held: Any = feed.validation()
+    answer = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    count = len(feed.held_out)
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = _written(folder / "labels.npy", count, (batch[1] for batch in held))
 
-    def logits(values: Any) -> Any:
-        return tf.math.log(tf.maximum(values, 1e-7)) if probable else values
-
-    def loss(y_true: Any, y_pred: Any) -> Any:
-        teacher_outputs = tf.reshape(y_true[:, width:], tf.shape(y_pred))
-        first = hard(y_true[:, :width], y_pred)
-        if not classes:
-            taught = tf.reduce_mean(tf.square(teacher_outputs - y_pred), axis=-1)
-        else:
-            right = tf.nn.softmax(logits(teacher_outputs) / temperature)
-            ours = tf.nn.log_softmax(logits(y_pred) / temperature)
-            taught = -(temperature**2) * tf.reduce_sum(right * ours, axis=-1)
-        return (1 - settings.weight) * tf.reduce_mean(first) + settings.weight * tf.reduce_mean(
-            taught
-        )
-
-    return np.concatenate([labels, soft], axis=1), loss
-
-
-def _tensorboard(model: Any, folder: Path | None) -> list[Any]:
-    if folder is None:
-        return []
-    return [library(model).callbacks.TensorBoard(str(folder), write_graph=False)]
-
-
-def _score_callback(model: Any, aids: TrainingHooks, held_out: Any, y: Array) -> Any:
     class Scored(library(model).callbacks.Callback):  # type: ignore[misc]
         """Add the score on the held-out items to an epoch's figures."""
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if logs is not None:
-                logs["score"] = float(aids.score(y, _predict(model, held_out)))
+            if logs is None:
+                return
+            answers = _written(folder / "answers.npy", count, (answer(batch[0]) for batch in held))
+            logs[SCORE] = float(score(labels, answers))
 
     return Scored()
+
+
+def _written(path: Path, count: int, batches: Iterator[Any]) -> Array:
+    """Write batches of the first output to a file of ``count`` rows, and map it."""
+    import tensorflow as tf
+
+    open_file: Any = np.lib.format.open_memmap
+    rows: Array = np.zeros(0)
+    at = 0
+    for batch in batches:
+        found = np.asarray(tf.nest.flatten(batch)[0])
+        rows = rows if at else open_file(path, "w+", found.dtype, (count, *found.shape[1:]))
+        rows[at : at + len(found)] = found
+        at += len(found)
+    return rows

@@ -18,7 +18,7 @@ from edgekit.models.load import build, is_keras3
 from edgekit.project.train import TrainTable
 from edgekit.store import write_text
 from edgekit.training import loop
-from edgekit.training.compiling import compile_model, recompile
+from edgekit.training.compiling import compile_model, own_steps_at_once, recompile
 from edgekit.training.curves import curves
 from edgekit.training.eager import line_by_line
 from edgekit.training.evidence import evidence
@@ -76,6 +76,23 @@ class Fitted:
         }
 
 
+@dataclass(frozen=True)
+class Additions:
+    """What fine-tuning adds to a training.
+
+    So many items are ``held_out`` where the training sets none aside. ``choice`` of the best epoch
+    takes the place of the settings'. Callbacks come ``before`` all others, one step at a time, and
+    those that are ``judging`` after them. ``changed`` returns the feed to train on once the model
+    is compiled.
+    """
+
+    held_out: int = 0
+    choice: loop.Choice | None = None
+    before: tuple[Any, ...] = ()
+    judging: Callable[[Feed], Sequence[Any]] = lambda _: ()
+    changed: Callable[[Feed], Feed] = lambda feed: feed
+
+
 def train(
     source: str,
     root: Path,
@@ -84,6 +101,7 @@ def train(
     folder: Path,
     settings: TrainTable | None = None,
     watching: Watching | None = None,
+    arguments: Mapping[str, Any] | None = None,
     progress: Report | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Mapping[str, Any]:
@@ -101,23 +119,23 @@ def train(
             deterministic()
         seed_everything(training.seed)
     with half_precision(settings.mixed_precision if training else None):
-        model = build(source, root)
+        model = build(source, root, arguments)
     items = described(training.dataset, training.preprocess) if training else None
-    fitted, alarms, begin = Fitted(), Alarms(warn), time.monotonic()
+    done, alarms, begin = Fitted(), Alarms(warn), time.monotonic()
     if training is not None:
         with (
             user_errors(source, "" if settings.eager else LINE_BY_LINE),
             line_by_line(settings.eager),
         ):
             job = Job(root, training, settings, partial / "states", watching)
-            fitted = _fitted(model, job, alarms, progress)
+            done = fit(model, job, alarms, progress)
         seconds = time.monotonic() - begin
-        fitted = replace(fitted, evidence=evidence(training, len(fitted.outcome.rows), seconds))
-        _write_history(folder, fitted.outcome, fitted.stages)
+        done = replace(done, evidence=evidence(training, len(done.outcome.rows), seconds))
+        _write_history(folder, done.outcome, done.stages)
         model = in_float32(model) if settings.mixed_precision else model
     return {
         **export_both(model, folder, True, inputs=inputs_of(model, items)),
-        **fitted.facts,
+        **done.facts,
         "alarms": alarms.facts,
         "generation": "keras3" if is_keras3(model) else "keras2",
         "not_saved": _save(model, folder / "model.keras"),
@@ -158,13 +176,19 @@ def history(rows: Sequence[Mapping[str, float]], stages: Sequence[Mapping[str, A
     return text.getvalue()
 
 
-def _fitted(model: Any, job: Job, alarms: Alarms, progress: Report | None) -> Fitted:
+def fit(
+    model: Any,
+    job: Job,
+    alarms: Alarms,
+    progress: Report | None,
+    more: Additions = Additions(),
+) -> Fitted:
     """Compile and fit a model, stage by stage."""
     _check_judged(model, job.training)
     settings, original = job.settings, getattr(model, "optimizer", None)
     stages, outcome = stages_of(settings, job.training.epochs), loop.Outcome(())
     task, found = "", []
-    feed = Feed.of(model, job.training)
+    feed = Feed.of(model, job.training, more.held_out)
     with stepping(model, settings, job.root):
         for stage in stages:
             freeze(model, stage)
@@ -174,8 +198,9 @@ def _fitted(model: Any, job: Job, alarms: Alarms, progress: Report | None) -> Fi
                 recompile(model, feed, stage.settings, stage.epochs, original)
             done = len(outcome.rows)
             last = done + sum(one.epochs for one in stages[stage.number - 1 :])
-            heard = [progress_callback(model, last, progress, stage.label)] if progress else []
-            outcome = _stage(model, job, feed, stage, outcome, alarms, heard)
+            heard = [*more.before, *more.judging(feed)]
+            heard += [progress_callback(model, last, progress, stage.label)] if progress else []
+            outcome = _stage(model, job, more, feed, stage, outcome, alarms, heard)
             found.append(_facts(model, stage, done, len(outcome.rows)))
             if outcome.cut_short:
                 break
@@ -186,7 +211,8 @@ def _fitted(model: Any, job: Job, alarms: Alarms, progress: Report | None) -> Fi
 def _stage(
     model: Any,
     job: Job,
-    feed: Feed,
+    more: Additions,
+    plain: Feed,
     stage: Stage,
     before: loop.Outcome,
     alarms: Alarms,
@@ -196,8 +222,10 @@ def _stage(
     settings, begin = job.settings, len(before.rows)
     folder = job.states if stage.table is None else job.states / f"stage-{stage.number}"
     saving = loop.Saving(folder, settings.save_every, settings.keep_states)
-    at_once = settings.steps_per_execution or loop.MOST_AT_ONCE
-    at_once = 1 if settings.eager or model.run_eagerly else at_once
+    at_once = settings.steps_per_execution or own_steps_at_once(model) or loop.MOST_AT_ONCE
+    # The callbacks of schemes count batches.
+    at_once = 1 if more.before or settings.eager or model.run_eagerly else at_once
+    feed = more.changed(plain)
     validation = feed.validation()
     if validation is not None:
         check_validation(model)
@@ -205,9 +233,10 @@ def _stage(
         from edgekit.training.watch.watched import watched
 
         steps = begin * feed.steps_per_epoch
-        feed, more = watched(model, feed, job.watching, alarms, steps)
-        heard = [*heard, *more]
-    epochs, choice = begin + stage.epochs, _choice(settings)
+        held = plain.validation()
+        feed, watch = watched(model, feed, job.watching, alarms, held, steps)
+        heard = [*heard, *watch]
+    epochs, choice = begin + stage.epochs, more.choice or _choice(settings)
     with noticed(alarms) as retracing:
         heard = [*heard, retracing.callback(model)]
         after = loop.run(model, feed, epochs, saving, choice, heard, at_once, validation, before)

@@ -20,3 +20,10 @@ def deterministic() -> None:
 
     tf.config.experimental.enable_op_determinism()
     tf_keras.backend.experimental.enable_tf_random_generator()
+
+
+def is_deterministic() -> bool:
+    """Tell whether TensorFlow takes deterministic kernels."""
+    from tensorflow.python.framework.config import is_op_determinism_enabled
+
+    return bool(is_op_determinism_enabled())

@@ -75,6 +75,8 @@ if TYPE_CHECKING:
     from edgekit.types.request import Request as Request
     from edgekit.types.request import RunnerModel as RunnerModel
     from edgekit.types.request import RunnerResult as RunnerResult
+    from edgekit.types.sweep import Sweep as Sweep
+    from edgekit.types.sweep import Trial as Trial
 
 # Imported when first used: to list the targets takes none of what a report holds.
 _MODULES = {
@@ -144,7 +146,9 @@ _MODULES = {
     "Status": "quantities",
     "Sustained": "benched",
     "TargetResult": "outcome",
+    "Sweep": "sweep",
     "TensorSpec": "quantities",
+    "Trial": "sweep",
     "Verdict": "outcome",
     "Waiver": "outcome",
 }

@@ -21,7 +21,10 @@ import keras, numpy as np, tf_keras
 from edgekit.data import Dataset
 from edgekit.errors import EdgekitError
 from edgekit.training.feed import Training
-from edgekit.training.finetune import TrainingHooks, Distillation, Finetuning, finetune
+from edgekit.project.compress import FinetuneTable
+from edgekit.project.train import TrainTable
+from edgekit.training.finetune import TrainingHooks, finetune, finetuning
+from edgekit.training.watch.settings import Settings, Watching
 from edgekit.types import Preprocess
 
 folder, models, digits = map(Path, sys.argv[1:])
@@ -62,15 +65,18 @@ def accuracy(one):
 
 outcomes = {}
 
-def tuned(name, generation="keras3", score=right, settled=0, teacher=None, callbacks=(), **said):
+def tuned(name, generation="keras3", score=right, settled=0, teacher=None, callbacks=(), epochs=3,
+          **said):
     one = model(generation)
-    settings = Finetuning(**{"epochs": 3, "optimizer": "adam", "learning_rate": 1e-3, **said})
-    training = Training(dataset, Preprocess(1 / 16), settings.epochs, 32, 1)
+    table = FinetuneTable(**{"learning_rate": 1e-3, **said})
+    tuning = finetuning(table, TrainTable(), epochs, 1e-3)
+    training = Training(dataset, Preprocess(1 / 16), epochs, 32, 1)
     partial = folder / f"partial {name}"
-    aids = TrainingHooks(score, settled, tuple(callbacks), folder / f"board {name}")
+    watching = Watching(Settings(items=32), folder / f"board {name}")
+    hooks = TrainingHooks(score, settled, tuple(callbacks), watching)
     outcome = {"before": accuracy(one)}
     try:
-        facts = finetune(one, settings, training, teacher, aids, partial, folder, None)
+        facts = finetune(one, tuning, training, teacher, hooks, partial, folder, None)
         outcome |= {**facts, "after": accuracy(one)}
     except EdgekitError as error:
         outcome |= {"code": error.code, "error": str(error)}
@@ -99,10 +105,10 @@ ours = iter([0.9, 0.5, 0.6])
 tuned("settled", "small", epochs=3, settled=2 * 30, score=lambda *_: next(ours))
 
 teacher = keras.models.load_model(models / "keras3.keras", compile=False)
-tuned("distilled", teacher=teacher, distillation=Distillation(4.0, 1.0), epochs=4)
+tuned("distilled", teacher=teacher, distill={"temperature": 4.0, "weight": 1.0}, epochs=4)
 wrong = keras.models.clone_model(teacher)
-tuned("mistaught", teacher=wrong, distillation=Distillation(4.0, 1.0), epochs=4)
-tuned("no teacher", "small", distillation=Distillation(4.0, 0.5))
+tuned("mistaught", teacher=wrong, distill={"temperature": 4.0, "weight": 1.0}, epochs=4)
+tuned("no teacher", "small", distill={})
 tuned("loss by name", loss="sparse_categorical_crossentropy", optimizer="sgd", learning_rate=0.05)
 tuned("loss of the user", loss="losses.py:crossentropy")
 tuned("loss that fails", "small", loss="losses.py:broken")

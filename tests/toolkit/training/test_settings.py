@@ -23,7 +23,7 @@ from edgekit.data import Dataset
 from edgekit.errors import EdgekitError
 from edgekit.project.train import TrainTable
 from edgekit.training import fit
-from edgekit.training.compiling import compile_model
+from edgekit.training.compiling import compile_model, own_steps_at_once
 from edgekit.training.feed import Aside, Feed, Training
 from edgekit.types import Preprocess
 
@@ -74,6 +74,10 @@ RATES = {
     "constant": {"start": 0.1, "warm_up": 1},
 }
 for K, name in ((keras, "keras3"), (tf_keras, "keras2")):
+    mine = dense(K)
+    mine.compile("sgd", "mean_squared_error", steps_per_execution=2)
+    compiled(mine, classes, learning_rate=0.25)
+    outcomes[f"{name} at once"] = [own_steps_at_once(mine), own_steps_at_once(dense(K))]
     model = dense(K)
     before = model.optimizer
     compiled(model, classes)
@@ -231,6 +235,14 @@ def test_compiled_model_stays_as_it_was_but_for_what_is_said(
     assert settings[f"{generation} changed"] == ["SGD", 0.25, "SparseCategoricalCrossentropy", 0.01]
     # One step of SGD moves the weights by the rate times the clipped norm.
     assert settings[f"{generation} moved"] == pytest.approx(0.25 * 0.01, rel=1e-3)
+
+
+@GENERATIONS
+def test_batches_of_a_call_are_the_models_own_where_it_says_so(
+    settings: dict[str, Any], generation: str
+) -> None:
+    # Compiled again with another rate; and a model that says nothing.
+    assert settings[f"{generation} at once"] == [2, None]
 
 
 @GENERATIONS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,13 @@ facts = {
     "status": groups["sessionGroups"][0]["sessions"][0]["status"],
     "profile": [path.name for path in (folder / "logs").rglob("*.xplane.pb")],
 }
+if "profile" in sys.argv[3:]:
+    # Its server reads the profile with XLA's own tools, and answers with the page's data.
+    (run,) = plugin("profile/runs")
+    tools = plugin("profile/run_tools", run=run)
+    (host,) = plugin("profile/hosts", run=run, tag="overview_page")
+    overview = plugin("profile/data", run=run, tag="overview_page", host=host["hostname"])
+    facts["overview"] = [run, sorted(tools), json.dumps(overview)[:20000]]
 (folder / "facts.json").write_text(json.dumps(facts))
 if hold := os.environ.get("EDGEKIT_HOLD"):
     print(url, flush=True)
@@ -106,7 +114,8 @@ def board(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
     shared = tmp_path_factory.getbasetemp().parent / f"board-{request.param}"
-    folder = once(shared, lambda part: tensorflow_script(SCRIPT, part, request.param))
+    plugins = ["profile"] if find_spec("tensorboard_plugin_profile") else []
+    folder = once(shared, lambda part: tensorflow_script(SCRIPT, part, request.param, *plugins))
     found: dict[str, Any] = json.loads(Path(folder / "facts.json").read_text())
     return found
 
@@ -162,3 +171,12 @@ def test_runs_are_compared_by_their_hyperparameters(board: dict[str, Any]) -> No
 
 def test_the_profile_of_some_steps_is_left_for_its_plugin(board: dict[str, Any]) -> None:
     assert len(board["profile"]) == 1
+
+
+def test_the_profile_is_read_by_its_plugin(board: dict[str, Any]) -> None:
+    if "overview" not in board:
+        pytest.skip("TensorBoard's plugin is in the extra 'profile', of 156 MB")
+    run, tools, overview = board["overview"]
+    assert run.startswith("first/train/")
+    assert {"overview_page", "trace_viewer"} <= {tool.split("@")[0] for tool in tools}
+    assert "step" in overview

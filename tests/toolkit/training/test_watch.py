@@ -90,18 +90,23 @@ log.write(6, scalar("loss", 0.6))
 facts["cut"] = steps(folder / "cut")
 
 now = [0.0]
-budget = Budget(0.05, lambda: now[0])
-def spend(seconds):
-    with budget.look("look"):
+budget = Budget(0.05, lambda: now[0], least=0.5)
+def spend(seconds, name="look"):
+    with budget.look(name):
         now[0] += seconds
-spend(30.0)
-allowed = [budget.allows("look")]
-now[0] += 10.0
-for _ in range(1000):
+# The first step took 20 s, and so long is tracing the look expected to take.
+now[0] = 20.0
+budget.expect("look", 20.0)
+budget.expect("small", 0.4)
+allowed = [budget.allows("look"), budget.allows("small")]
+first = None
+for _ in range(20000):
     now[0] += 0.1
     if budget.allows("look"):
-        spend(0.4)
-facts["budget"] = [allowed, budget.spent, budget.elapsed]
+        first = first or budget.elapsed
+        spend(0.4 if "look" in budget._traced else 20.0)
+budget.forbid("small")
+facts["budget"] = [allowed, first, budget.spent, budget.elapsed, budget.allows("small")]
 
 clock = InputClock()
 def slow(value):
@@ -187,11 +192,13 @@ def test_what_was_logged_after_the_state_resumed_from_is_dropped(facts: dict[str
     assert facts["cut"] == {"loss": [5, 6], "other": [5]}
 
 
-def test_looks_stretch_their_interval_to_keep_to_their_share(facts: dict[str, Any]) -> None:
-    allowed, spent, elapsed = facts["budget"]
-    # The first look took 30 s, for TensorFlow traced it: that comes once and is not counted.
-    assert allowed == [True]
+def test_looks_keep_to_their_share_and_the_first_waits_for_it_too(facts: dict[str, Any]) -> None:
+    allowed, first, spent, elapsed, forbidden = facts["budget"]
+    # Half a second is there for the shortest training, and not the 20 s of tracing.
+    assert allowed == [False, True]
+    assert first == pytest.approx(400, abs=1)
     assert 0.04 * elapsed < spent <= 0.05 * elapsed + 0.4
+    assert not forbidden
 
 
 def test_seconds_waited_for_data_are_counted_and_batches_stay_the_same(

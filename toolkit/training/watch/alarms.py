@@ -76,16 +76,12 @@ def vanishing(look: Look) -> dict[str, str]:
 
 def vanished(step: int, seen: Mapping[str, str]) -> Advice:
     """Say which layers do not learn."""
-    first = next(iter(seen))
-    message = (
-        f"the gradients of {_listed(seen)} vanish: at step {step:,} the norm of {first}'s is"
-        f" {seen[first]}; {'it does' if len(seen) == 1 else 'these layers do'} not learn"
-    )
+    what = "it does not learn" if len(seen) == 1 else "these layers do not learn"
     fix = (
         "use relu or gelu in place of sigmoid or tanh, batch or layer normalization, connections"
         " past blocks of layers, or fewer layers"
     )
-    return Advice("EK-NOTE-201", "warning", message, fix)
+    return Advice("EK-NOTE-201", "warning", f"{_gradients(step, seen, 'vanish')}; {what}", fix)
 
 
 def exploding(look: Look) -> dict[str, str]:
@@ -102,16 +98,17 @@ def exploding(look: Look) -> dict[str, str]:
 
 def exploded(step: int, seen: Mapping[str, str]) -> Advice:
     """Say which layers' gradients are too large to learn by."""
-    first = next(iter(seen))
-    message = (
-        f"the gradients of {_listed(seen)} explode: at step {step:,} the norm of {first}'s is"
-        f" {seen[first]}"
-    )
     fix = (
         "scale inputs and labels to about 1, take a smaller learning rate or smaller initial"
         " weights, or clip: keras.optimizers.Adam(1e-3, clipnorm=1.0)"
     )
-    return Advice("EK-NOTE-202", "warning", message, fix)
+    return Advice("EK-NOTE-202", "warning", _gradients(step, seen, "explode"), fix)
+
+
+def _gradients(step: int, seen: Mapping[str, str], verb: str) -> str:
+    first = next(iter(seen))
+    norm = f"at step {step:,} the norm of {first}'s is {seen[first]}"
+    return f"the gradients of {_listed(seen)} {verb}: {norm}"
 
 
 def dying(look: Look) -> dict[str, str]:

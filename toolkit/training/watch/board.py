@@ -86,6 +86,14 @@ class Board:
             values.append(summaries.scalar(f"gradient_norm/{name}", norm))
         self._write(TRAIN, step, *values)
 
+    def weights(self, step: int) -> None:
+        """Write the histograms of weights alone."""
+        found = {
+            name_of(one, self._model): np.asarray(one.numpy())
+            for one in self._model.trainable_variables
+        }
+        self.look(step, Look(0.0, found, {}, {}, {}))
+
     def epoch(self, step: int, logs: Mapping[str, Any], waited: float | None) -> None:
         """Write an epoch's figures, with the learning rate, the speed and the zeros of weights."""
         for name, value in logs.items():

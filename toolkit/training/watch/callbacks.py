@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgekit.models.load import library
-from edgekit.training.watch import alarms
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.batch import Batch
 from edgekit.training.watch.board import Board
-from edgekit.training.watch.budget import Budget
 from edgekit.training.watch.clock import InputClock
 from edgekit.training.watch.guard import Guard
+from edgekit.training.watch.looks import Looks
 from edgekit.training.watch.settings import Settings
 from edgekit.training.watch.steps import TracedStep
-
-LOG = logging.getLogger(__name__)
 
 
 def callbacks(
@@ -43,7 +38,11 @@ def callbacks(
     and leave every variable as it was, but for the weights of a model whose loss is no longer a
     number: it gets the last good ones.
     """
-    watch = _Watch(model, settings, folder, sample, validation, found or Alarms(), clock, batch_at)
+    board = Board(model, settings, folder, sample, validation) if folder else None
+    traced = TracedStep(model)
+    guard = Guard(model, found or Alarms(), traced, clock, batch_at)
+    looks = Looks(settings, sample, traced, guard, board)
+    watch = _Watch(model, guard, board, looks, clock)
     watch.before = before
 
     class Watching(library(model).callbacks.Callback):  # type: ignore[misc]
@@ -53,7 +52,7 @@ def callbacks(
             watch.begin()
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            watch.epoch = epoch + 1
+            watch.begin_epoch(epoch)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             watch.step(batch, logs or {})
@@ -68,81 +67,38 @@ def callbacks(
 
 
 class _Watch:
-    """Looks at a training at intervals that its budget allows, and hands on what it sees."""
+    """Hands on what Keras tells: to the guard that judges it, the logs, and what looks closer."""
 
     def __init__(
-        self,
-        model: Any,
-        settings: Settings,
-        folder: Path | None,
-        sample: Batch,
-        validation: Batch | None,
-        found: Alarms,
-        clock: InputClock | None,
-        batch_at: Callable[[int], Batch] | None,
+        self, model: Any, guard: Guard, board: Board | None, looks: Looks, clock: InputClock | None
     ) -> None:
-        self._model, self._settings, self._sample = model, settings, sample
-        self._board = Board(model, settings, folder, sample, validation) if folder else None
-        self._traced: TracedStep | None = TracedStep(model)
-        self._guard = Guard(model, found, self._traced, clock, batch_at)
-        self._clock, self._found = clock, found
-        self._budget = Budget(settings.share)
-        self._seen = self._looked = self._step = 0
-        self._waited, self._since = 0.0, time.monotonic()
+        self._model, self._guard, self._board = model, guard, board
+        self._looks, self._clock = looks, clock
+        self._seen = self._step = self._first = 0
         self.epoch, self.before = 1, 0
 
     def begin(self) -> None:
         """Open the logs where training begins or goes on."""
-        self._step = self._looked = self.before + _iterations(self._model, 0)
-        self._seen = 0
+        self._step, self._seen = self.before + _iterations(self._model, 0), 0
         self._guard.begin(self._step)
         if self._board:
             self._board.begin(self._step)
+        self._looks.begin(self._step)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Count the steps of an epoch from those that the optimizer has taken."""
+        self.epoch = epoch + 1
+        self._first = self.before + _iterations(self._model, self._step - self.before)
 
     def step(self, batch: int, logs: Mapping[str, Any]) -> None:
         """Judge a step, and look where it is time."""
         self._seen += 1
-        self._step = self.before + _iterations(self._model, self._step - self.before + 1)
+        self._step = self._first + batch + 1
         self._guard.step(self._step, f"epoch {self.epoch}, batch {batch + 1}", logs)
-        if self._guard.failed:
-            return
-        if self._seen == 1:
-            self._first()
-        elif self._step >= self._looked + self._settings.every and self._budget.allows("look"):
-            self._look()
+        if not self._guard.failed:
+            self._looks.step(self._step)
         if self._board:
             self._board.profile(self._seen)
-
-    def _first(self) -> None:
-        """Trace what is looked at, once training itself is traced."""
-        if self._board:
-            self._tried("graph", self._board.graph)
-        self._look()
-        self._budget = Budget(self._settings.share)
-        with self._budget.look("look"):
-            pass
-
-    def _look(self) -> None:
-        self._looked = self._step
-        if (traced := self._traced) is not None:
-            with self._budget.look("look"):
-                self._tried("look", lambda: self._looks(traced))
-
-    def _looks(self, traced: TracedStep) -> None:
-        look = traced(self._sample.x, self._sample.y, self._sample.weight)
-        self._guard.look(self._step, look, len(self._sample))
-        if self._board:
-            self._board.look(self._step, look)
-
-    def _tried(self, what: str, look: Callable[[], None]) -> None:
-        """Look, and never end a training by it: what cannot be seen of a model is not watched."""
-        try:
-            look()
-        except Exception as error:
-            LOG.warning("%s of this model is not watched: %s", what, error, exc_info=True)
-            if what == "look":
-                self._traced = self._guard.traced = None
-                self._found.add("", alarms.unwatched(error))
 
     def end_epoch(self, logs: Mapping[str, Any]) -> None:
         """Judge and write an epoch's figures."""
@@ -150,26 +106,16 @@ class _Watch:
         self._guard.epoch(logs)
         if not self._board:
             return
-        waited = None
-        if self._clock is not None:
-            now, total = time.monotonic(), self._clock.waited
-            waited = (total - self._waited) / max(now - self._since, 1e-9)
-            self._waited, self._since = total, now
+        waited = None if self._clock is None else self._clock.share()
         self._board.epoch(self._step, logs, waited)
-        if not self._guard.failed and self._budget.allows("items"):
-            self._items(self._board)
-
-    def _items(self, board: Board) -> None:
-        with self._budget.look("items"):
-            self._tried("items", lambda: board.items(self._step))
+        if not self._guard.failed:
+            self._looks.items(self._step)
 
     def end(self) -> None:
         """Look a last time, and close the logs."""
         if self._board:
             if not self._guard.failed:
-                if self._looked < self._step:
-                    self._look()
-                self._items(self._board)
+                self._looks.end(self._step)
             self._board.end(self._step)
 
 

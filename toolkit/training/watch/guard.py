@@ -41,6 +41,11 @@ class Guard:
         self._begin, self._waited = time.monotonic(), 0.0
         self.failed = False
 
+    def give_up(self, error: Exception) -> None:
+        """Say that gradients and units of this model cannot be looked at."""
+        self.traced = None
+        self._found.add("", alarms.unwatched(error))
+
     def begin(self, step: int) -> None:
         """Keep the weights that training begins with."""
         self._good.keep(step)

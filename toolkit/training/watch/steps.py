@@ -164,9 +164,12 @@ def value_of(variable: Any) -> Any:
 
 
 def _changed_variables(model: Any) -> list[Any]:
-    """List the variables that a step changes besides the weights: they are put back."""
+    """List the variables that a step without its update may change: they are put back.
+
+    Weights are among them: a mask of pruning is laid over them in the forward pass.
+    """
     metrics = [variable for metric in model.metrics for variable in metric.variables]
-    return [*model.non_trainable_variables, *metrics]
+    return [*model.variables, *metrics]
 
 
 @contextlib.contextmanager

@@ -14,15 +14,20 @@ from edgekit.training.watch.settings import Watching
 
 
 def watched(
-    model: Any, feed: Feed, watching: Watching, found: Alarms, before: int = 0
+    model: Any,
+    feed: Feed,
+    watching: Watching,
+    found: Alarms,
+    held: Any | None,
+    before: int = 0,
 ) -> tuple[Feed, list[Any]]:
     """Watch a compiled model's training on a feed, and tell ``found`` what goes wrong.
 
-    So many steps were taken ``before`` by other optimizers.
-    Returns the same feed, that times how long steps wait for its batches, and callbacks.
+    ``held`` are the batches it is validated on, with no more than the labels in ``y``. So many
+    steps were taken ``before`` by other optimizers. Returns the same feed, that times how long
+    steps wait for its batches, and callbacks.
     """
     settings, clock = watching.settings, InputClock()
-    held = feed.validation()
 
     def batch_at(step: int) -> Batch:
         epochs = -(-step // feed.steps_per_epoch)
