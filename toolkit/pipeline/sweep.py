@@ -106,10 +106,12 @@ class _Study:
     """A sweep's trials so far, in a journal below ``.edgekit``."""
 
     def __init__(self, project: Project, options: Options) -> None:
-        if project.train.sweep is None:
+        named = project.train.sweep
+        if named is None or not (named.settings or named.arguments):
             hint = "[train.sweep] settings = { learning_rate = [0.01, 0.001] }, for example"
-            raise ProjectError("EK-TRAIN-011", "the project names no [train.sweep]", hint)
-        self.table: SweepTable = project.train.sweep
+            message = "[train.sweep] names no settings or arguments to try"
+            raise ProjectError("EK-TRAIN-011", message, hint)
+        self.table: SweepTable = named
         self._project, self._options = project, replace(options, evaluate=True)
         self._spaces = {
             **self.table.settings,

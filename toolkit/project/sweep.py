@@ -16,13 +16,13 @@ class RangeTable(Table):
     """A number of ``[train.sweep]``: whole, where its bounds are whole numbers."""
 
     low: int | float
-    """The least. ``low = 0.0001``, ``high = 0.1``"""
+    """The least. ``low = 16``, ``high = 128``"""
     high: int | float
     """The most. ``low = 16``, ``high = 128``"""
     log: bool = False
     """As many values are tried of each order of magnitude.
 
-    ``low = 0.0001``, ``high = 0.1``, ``log = true``
+    ``low = 16``, ``high = 128``, ``log = true``
     """
     step: int | float | None = Field(default=None, gt=0)
     """Only values so far apart. ``low = 16``, ``high = 128``, ``step = 16``"""
@@ -82,9 +82,7 @@ class SweepTable(Table):
     """
 
     @model_validator(mode="after")
-    def _something(self) -> SweepTable:
-        if not self.settings and not self.arguments:
-            raise ValueError("name settings or arguments to try")
+    def _worth_trying(self) -> SweepTable:
         for key in self.settings:
             if key.split(".")[0] in ("sweep", "seed", "tensorboard", "save_every", "keep_states"):
                 raise ValueError(f"settings: {key} is nothing to try")

@@ -55,13 +55,14 @@ def project(folder: Path, sweep: dict[str, Any] | None, **train: Any) -> Path:
 @pytest.mark.parametrize(
     ("sweep_table", "words"),
     [
-        (None, "names no [train.sweep]"),
+        (None, "names no settings"),
+        ({"trials": 2}, "names no settings"),
         ({"settings": {"batchsize": [16, 32]}}, "batchsize"),
         ({"settings": {"batch_size": [16, 0]}}, "batch_size"),
         ({"settings": {"learning_rate.start": {"low": -1.0, "high": 1.0}}}, "start"),
         ({"settings": {"epochs": [1, 2]}, "figure": "val_mine"}, "higher or a lower val_mine"),
     ],
-    ids=["none", "no such key", "no such value", "out of range", "no direction"],
+    ids=["none", "nothing", "no such key", "no such value", "out of range", "no direction"],
 )
 def test_what_cannot_be_tried_is_said_before_anything_is_trained(
     tmp_path: Path, sweep_table: dict[str, Any] | None, words: str
@@ -76,7 +77,6 @@ def test_what_cannot_be_tried_is_said_before_anything_is_trained(
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ({}, "name settings or arguments"),
         ({"settings": {"seed": [0, 1]}}, "seed is nothing to try"),
         ({"arguments": {"units": {"low": 8, "high": 8}}}, "not above low"),
         ({"arguments": {"units": {"low": 0, "high": 8, "log": True}}}, "log takes a low above 0"),
