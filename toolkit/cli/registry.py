@@ -147,8 +147,8 @@ def _shown(place: Registry, version: Version, past: list[Any], damaged: Any) -> 
         yield f"  note: {version.note}", ""
     yield f"  verdict of the run: {version.verdict}; declared {version.declared}", ""
     made = version.lineage
-    digests = {"training data": ", ".join(f"{k} {v[:12]}" for k, v in made.training.items())}
-    digests |= {"evaluated items": made.items[:12], "SavedModel": made.saved_model[:12]}
+    digests = {"training data": made.training[:12], "evaluated items": made.items[:12]}
+    digests |= {"SavedModel": made.saved_model[:12]}
     digests |= {"commit": version.commit[:12]}
     yield f"  made of {made.source}", ""
     for name, digest in digests.items():

@@ -186,12 +186,12 @@ def _lineage(report: Report) -> Lineage:
     settings, environment = report.settings, report.environment
     packages = environment["packages"]
     tools = {name: str(packages[name]) for name in PACKAGES if name in packages}
-    trained = report.model.get("trained_on") or {}
+    trained = settings.get("training") or {}
     return Lineage(
         source=str(report.model["source"]),
         saved_model=report.reference.digest,
         items=str(settings["items"].get("digest", "")),
-        training={str(k): str(v) for k, v in trained.items()} if isinstance(trained, dict) else {},
+        training=str(trained["data"]["digest"]) if trained else "",
         seeds={str(k): int(v) for k, v in (settings.get("seeds") or {}).items()},
         tools={"edgekit": str(environment["edgekit"]), **tools},
     )

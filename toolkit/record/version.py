@@ -48,7 +48,7 @@ class Lineage:
     source: str
     saved_model: str
     items: str = ""
-    training: Mapping[str, str] = field(default_factory=dict)
+    training: str = ""
     seeds: Mapping[str, int] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
 
