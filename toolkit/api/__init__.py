@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgekit.api.logs import prune_logs as prune_logs
     from edgekit.api.logs import serve_logs as serve_logs
     from edgekit.api.logs import training_logs as training_logs
+    from edgekit.api.logs import training_manifests as training_manifests
     from edgekit.api.machine import create_devices as create_devices
     from edgekit.api.machine import devices as devices
     from edgekit.api.machine import doctor as doctor
@@ -116,6 +117,7 @@ _ELSEWHERE = {
     "together": "verdict",
     "told_apart": "verdict",
     "training_logs": "logs",
+    "training_manifests": "logs",
     "trends": "history",
     "update_lock": "lock",
     "update_locks": "lock",

@@ -208,6 +208,8 @@ KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "distill": ("compress.finetune", lambda distill: {"distill": distill}),
     "deterministic": ("train.deterministic", _as_is),
     "eager": ("train.eager", _as_is),
+    "strategy": ("train.strategy", _as_is),
+    "workers": ("train.workers", _as_is),
     "precisions": ("convert.precisions", list),
     "unroll": ("convert.unroll", _as_is),
     "metadata": ("convert.metadata", _as_is),
@@ -229,6 +231,12 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
         finetuning = options["model"] is not None and table.get("compress")
         key = "compress.finetune_epochs" if finetuning else "train.epochs"
         _put(table, key, options["epochs"])
+    if options.get("workers"):
+        from edgekit.project.strategies import MULTI_WORKER
+
+        train = table["train"]
+        if train.get("strategy", "default") == "default":
+            train["strategy"] = MULTI_WORKER
     if options.get("recover") and not (table.get("convert") or {}).get("recover"):
         _put(table, "convert.recover", True)
     if options.get("targets"):

@@ -13,6 +13,7 @@ from edgekit.cli.export import show
 from edgekit.cli.help import documented, section
 from edgekit.cli.options import (
     COUNT,
+    FOLDER,
     OUTPUT,
     common,
     flag,
@@ -26,6 +27,12 @@ from edgekit.cli.options import (
 from edgekit.cli.project import project_of
 
 
+def _strategies() -> list[tuple[str, str]]:
+    from edgekit.project.strategies import ROWS
+
+    return [(row.name, row.what) for row in ROWS]
+
+
 @documented(
     "train",
     ("the model of this folder's project", "edgekit train"),
@@ -33,6 +40,8 @@ from edgekit.cli.project import project_of
         "a function that builds one",
         "edgekit train model.py:build --train-data train.npz --epochs 5",
     ),
+    ("in two processes on this machine", "edgekit train --workers 2"),
+    ("on Kubernetes, in four", "edgekit train --workers 4 --manifests k8s"),
     ("watched while it trains", "edgekit train --tensorboard"),
     ("line by line, to find an error in a layer or a step", "edgekit train --eager --epochs 1"),
 )
@@ -50,6 +59,17 @@ from edgekit.cli.project import project_of
         shell_complete=completers.data,
     ),
     option("--epochs N", "Epochs of training. Default: the project's, or 10.", type=COUNT),
+    option(
+        "--strategy NAME",
+        "Spread it over devices or processes: mirrored, multi_worker, …",
+        shell_complete=completers.names(_strategies),
+    ),
+    option("--workers N", "Train in so many processes on this machine.", type=COUNT),
+    option(
+        "--manifests DIR",
+        "Write Kubernetes manifests of such a training there, and train nothing.",
+        type=FOLDER,
+    ),
     flag("--tensorboard", "Show it in TensorBoard while it trains, on this machine alone."),
     flag("--from-sweep", "Take the settings of the sweep's best trial: edgekit sweep."),
     flag("--deterministic", "End with the same weights, bit by bit, each time; slower."),
@@ -71,6 +91,9 @@ def command(**options: Any) -> int:
     from edgekit import api
 
     project = project_of(options)
+    if options["manifests"]:
+        click.echo(api.training_manifests(project, options["manifests"], options["force"]))
+        return 0
     run = api.Options(output=options["output"], force=options["force"])
     if options["from_sweep"]:
         project = api.swept(project, run)

@@ -26,6 +26,7 @@ from edgekit.models.source import with_custom_objects
 from edgekit.pipeline import feeding, stage_results
 from edgekit.pipeline.carried import with_states
 from edgekit.pipeline.datasets import check_early, item_sizes, judged_early, training_data
+from edgekit.pipeline.distributed import part, trained
 from edgekit.pipeline.float_file import as_it_is, float_reference
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.metadata import with_metadata
@@ -37,7 +38,7 @@ from edgekit.project.train import TrainTable
 from edgekit.store import Artefact, sha256
 from edgekit.training.evidence import kept
 from edgekit.training.feed import Training
-from edgekit.training.fit import HISTORY, train
+from edgekit.training.fit import HISTORY
 from edgekit.types import Advice, Candidate, Json, Model, SavedModel, Status
 from edgekit.usercode import file_of, fingerprint, is_reference
 
@@ -84,17 +85,7 @@ def obtain(run: Run) -> Obtained:
             artefact = run.obtain(
                 "train",
                 key,
-                lambda folder: run.free.call(
-                    train,
-                    source,
-                    project.root,
-                    data,
-                    partial,
-                    folder,
-                    project.train,
-                    watched,
-                    project.model.arguments,
-                ),
+                lambda folder: trained(run, data, partial, folder, watched),
             )
         tell(run, artefact, {**artefact.facts, **artefact.facts["trained"]})
         run.training, run.trained = by_epoch(artefact.path / HISTORY), kept(artefact.facts)
@@ -105,6 +96,16 @@ def obtain(run: Run) -> Obtained:
     named = project.model.custom_objects
     layers = project.root / named if named else file_of(source, project.root)
     return Obtained(with_custom_objects(model, layers, project.root), artefact)
+
+
+def take_part(run: Run) -> None:
+    """Train as a process of a cluster whose chief, elsewhere, keeps the states and the model."""
+    data = training(run, run.project.train.all_epochs)
+    if data is None:
+        return
+    with run.stage("train"):
+        partial = run.requests / "train"
+        part(run, data, partial)
 
 
 def settings_key(table: TrainTable, root: Path) -> Json:

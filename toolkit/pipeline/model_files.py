@@ -9,7 +9,8 @@ from typing import Any
 
 from edgekit.errors import DataError, ModelError, ProjectError
 from edgekit.pipeline import expected_stages
-from edgekit.pipeline.make import Obtained, export, obtain
+from edgekit.pipeline.distributed import place_here
+from edgekit.pipeline.make import Obtained, export, obtain, take_part
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.watching import logs_folder
@@ -99,6 +100,8 @@ def _make(project: Project, options: Options, progress: Progress) -> ModelFiles:
             hint = "a SavedModel is written of the model that it was converted from"
             message = f"{plan.model.path} is a .tflite file: there is no SavedModel in it"
             raise ModelError("EK-MODEL-050", message, hint)
+        if not place_here(run).chief:
+            return _part(run)
         obtained = obtain(run)
         exported = export(run, obtained)
         files = place_model(run, obtained, exported)
@@ -117,6 +120,12 @@ def _make(project: Project, options: Options, progress: Progress) -> ModelFiles:
             kept(facts),
             logs if figures and (logs := logs_folder(plan)).is_dir() else None,
         )
+
+
+def _part(run: Run) -> ModelFiles:
+    """Train as a process of a cluster whose chief, elsewhere, leaves the model."""
+    take_part(run)
+    return ModelFiles(run.plan.name, {}, (), 0, {}, run.stages, run.advices)
 
 
 def place_model(run: Run, obtained: Obtained, exported: SavedModel) -> Mapping[str, Path]:

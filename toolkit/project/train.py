@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from edgekit.errors import did_you_mean
 from edgekit.project.compress import switched
+from edgekit.project.strategies import MULTI_WORKER, PARAMETER_SERVER, STRATEGIES
 from edgekit.project.sweep import SweepTable
 from edgekit.project.table import Table
 from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS
@@ -14,6 +16,8 @@ from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS
 # What the names of figures say of their direction; "error" and all others are ambiguous or losses.
 RISING = ("acc", "auc", "precision", "recall", "f1", "iou", "r2", "score", "dice", "psnr", "ssim")
 FALLING = ("loss", "error", "mse", "mae", "mape", "crossentropy", "divergence", "cer", "wer")
+# More processes or devices than this are a slip of the pen.
+MOST_WORKERS = 1024
 
 
 class ScheduleTable(Table):
@@ -69,11 +73,37 @@ def _patterns(value: Any) -> Any:
     return value if value == "all" or not isinstance(value, str) else (value,)
 
 
+def _strategy(name: str) -> str:
+    if name not in STRATEGIES:
+        raise ValueError(
+            f"there is no strategy {name!r}{did_you_mean(name, list(STRATEGIES))};"
+            f" there are {', '.join(STRATEGIES)}"
+        )
+    return name
+
+
 class EarlyStoppingTable(Table):
     """``[train] early_stopping``: end the training once it gets no better."""
 
     patience: int = Field(default=5, ge=1, strict=True)
     """So many epochs without a better one end the training. ``patience = 5``"""
+
+
+class KubernetesTable(Table):
+    """``[train.kubernetes]``: what ``edgekit train --manifests`` asks of a cluster, per worker."""
+
+    image: str = ""
+    """Image with edgekit, and the project in /project. ``image = "registry.example/mine:1"``"""
+    cpu: str = "2"
+    """Processors of a worker. ``cpu = "4"``"""
+    memory: str = "8Gi"
+    """Memory of a worker. ``memory = "16Gi"``"""
+    gpus: int = Field(default=0, ge=0, le=64, strict=True)
+    """GPUs of a worker. ``gpus = 1``"""
+    storage: str = "10Gi"
+    """Size of the volume with states and model. ``storage = "50Gi"``"""
+    storage_class: str | None = None
+    """Class of that volume, which all nodes can write. ``storage_class = "nfs"``"""
 
 
 class StageTable(Table):
@@ -224,6 +254,27 @@ class TrainTable(Table):
     """
     keep_states: int = Field(default=2, ge=1, le=100, strict=True)
     """How many of the last states are kept while it trains. ``keep_states = 2``"""
+    strategy: Annotated[
+        str,
+        AfterValidator(_strategy),
+        Field(json_schema_extra={"enum": list(STRATEGIES)}),
+    ] = "default"
+    """How it is spread over devices and processes. ``strategy = "mirrored"``"""
+    workers: int | None = Field(default=None, ge=1, le=MOST_WORKERS, strict=True)
+    """Processes of multi_worker and parameter_server on this machine. Default: 2.
+
+    ``strategy = "multi_worker"``, ``workers = 2``
+    """
+    replicas: int | None = Field(default=None, ge=1, le=MOST_WORKERS, strict=True)
+    """Devices of mirrored and central_storage: GPUs, else parts of the CPU. Default: every GPU.
+
+    ``strategy = "mirrored"``, ``replicas = 2``
+    """
+    tpu: str | None = None
+    """Name or address of the TPU; "local" on a TPU machine. ``strategy = "tpu"``, ``tpu = "local"``
+    """
+    kubernetes: KubernetesTable = Field(default_factory=KubernetesTable)
+    """What a training on Kubernetes asks for. ``kubernetes = { image = "mine:1", cpu = "4" }``"""
     tensorboard: TensorBoardTable = Field(default_factory=TensorBoardTable)
     """What is logged for TensorBoard. ``tensorboard = { every = 100, profile = 5 }``"""
     stage: tuple[StageTable, ...] = ()
@@ -252,6 +303,30 @@ class TrainTable(Table):
     def _epochs_of_stages(self) -> TrainTable:
         if self.stage and "epochs" in self.model_fields_set:
             raise ValueError("epochs belongs to each [[train.stage]]: leave out that of [train]")
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_strategy(self) -> TrainTable:
+        only = {
+            "workers": (MULTI_WORKER, PARAMETER_SERVER),
+            "replicas": ("mirrored", "central_storage"),
+            "tpu": ("tpu",),
+        }
+        for key, strategies in only.items():
+            if getattr(self, key) is not None and self.strategy not in strategies:
+                raise ValueError(
+                    f"strategy = {self.strategy!r} takes no {key}:"
+                    f" it is for {' and '.join(strategies)}"
+                )
+        if self.eager and self.strategy != "default":
+            raise ValueError(
+                f"strategy = {self.strategy!r} runs no lines one by one: leave out eager"
+            )
+        if self.loop and self.strategy != "default":
+            raise ValueError(
+                f"strategy = {self.strategy!r} takes no loop of your own: each replica would apply"
+                " the gradients of its own mean, and the sum of them be too large"
+            )
         return self
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from edgekit.errors import ProjectError, did_you_mean
 from edgekit.models.load import library
 from edgekit.project.train import ScheduleTable, TrainTable
 from edgekit.training import defaults
+from edgekit.training.distribution.scope import predictions
 from edgekit.training.feed import Column, Columns, Feed
 from edgekit.training.rates import schedule
 from edgekit.usercode import is_reference, resolve
@@ -228,7 +229,7 @@ class _Found:
 def _by_task(keras: Any, model: Any, feed: Feed) -> tuple[Feed, _Found]:
     few = feed.items[:: max(1, len(feed.items) // FEW)][:FEW]
     x, y = feed.rows(few)
-    outputs = defaults.by_output(model, model.predict(x, verbose=0))
+    outputs = defaults.by_output(model, predictions(model, x))
     if len(outputs) > 1 and not isinstance(y, Mapping):
         message = f"the model has {len(outputs)} outputs, and the data one array of labels"
         hint = f"name an array of labels as each output is called: {', '.join(outputs)}"

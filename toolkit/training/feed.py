@@ -180,6 +180,11 @@ class Feed:
         """How many batches an epoch has; the last may be smaller."""
         return -(-self.count // self.batch_size)
 
+    @property
+    def validation_steps(self) -> int | None:
+        """How many batches the items held out are in; None where their dataset knows."""
+        return None
+
     def batches(self, step: int, epochs: int) -> Any:
         """Return a ``tf.data.Dataset`` of the batches from a global step to the end.
 

@@ -20,6 +20,7 @@ from edgekit.store import write_text
 from edgekit.training import loop
 from edgekit.training.compiling import compile_model, own_steps_at_once, recompile
 from edgekit.training.curves import curves
+from edgekit.training.distribution.scope import at_once, prepared, spread
 from edgekit.training.eager import line_by_line
 from edgekit.training.evidence import evidence
 from edgekit.training.feed import Feed, Training, described
@@ -114,12 +115,7 @@ def train(
     ``trained``, the ``alarms``, and as ``not_saved`` why there is no ``model.keras``, if so.
     """
     settings = settings or TrainTable()
-    if training is not None:
-        if settings.deterministic:
-            deterministic()
-        seed_everything(training.seed)
-    with half_precision(settings.mixed_precision if training else None):
-        model = build(source, root, arguments)
+    model = built(source, root, training, settings, arguments)
     items = described(training.dataset, training.preprocess) if training else None
     done, alarms, begin = Fitted(), Alarms(warn), time.monotonic()
     if training is not None:
@@ -158,6 +154,22 @@ def _write_history(
 ) -> None:
     write_text(folder / HISTORY, history(outcome.rows, stages))
     write_text(folder / CURVES, curves(outcome.rows))
+
+
+def built(
+    source: str,
+    root: Path,
+    training: Training | None,
+    settings: TrainTable,
+    arguments: Mapping[str, Any] | None = None,
+) -> Any:
+    """Build the user's model; one that is trained with seeds set, in the precision of training."""
+    if training is not None:
+        if settings.deterministic:
+            deterministic()
+        seed_everything(training.seed)
+    with half_precision(settings.mixed_precision if training else None):
+        return build(source, root, arguments)
 
 
 def history(rows: Sequence[Mapping[str, float]], stages: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -222,12 +234,12 @@ def _stage(
     settings, begin = job.settings, len(before.rows)
     folder = job.states if stage.table is None else job.states / f"stage-{stage.number}"
     saving = loop.Saving(folder, settings.save_every, settings.keep_states)
-    at_once = settings.steps_per_execution or own_steps_at_once(model) or loop.MOST_AT_ONCE
+    most = settings.steps_per_execution or own_steps_at_once(model) or loop.MOST_AT_ONCE
     # The callbacks of schemes count batches.
-    at_once = 1 if more.before or settings.eager or model.run_eagerly else at_once
+    one = more.before or settings.eager or model.run_eagerly
+    most = 1 if one else at_once(model, most)
     feed = more.changed(plain)
-    validation = feed.validation()
-    if validation is not None:
+    if len(feed.held_out):
         check_validation(model)
     if job.watching is not None:
         from edgekit.training.watch.watched import watched
@@ -237,9 +249,11 @@ def _stage(
         feed, watch = watched(model, feed, job.watching, alarms, held, steps)
         heard = [*heard, *watch]
     epochs, choice = begin + stage.epochs, more.choice or _choice(settings)
-    with noticed(alarms) as retracing:
-        heard = [*heard, retracing.callback(model)]
-        after = loop.run(model, feed, epochs, saving, choice, heard, at_once, validation, before)
+    with noticed(alarms) as retracing, prepared(model, feed, settings) as feed:
+        # A coordinator's batches are not told of, nor is what is traced for them.
+        heard = heard if spread() else [*heard, retracing.callback(model)]
+        validation = feed.validation()
+        after = loop.run(model, feed, epochs, saving, choice, heard, most, validation, before)
     return replace(
         after,
         resumed=after.resumed or before.resumed,

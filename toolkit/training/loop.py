@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edgekit.errors import ProjectError
 from edgekit.models.load import is_keras3, library
 from edgekit.training import variables
 from edgekit.training.averages import averages, swapping_callback
+from edgekit.training.distribution.team import team
 from edgekit.training.feed import Feed
 from edgekit.training.own_step import own_step
 from edgekit.training.rates import learning_rate
@@ -115,6 +117,7 @@ class Keeper:
         self._before = before
         self._model, self._choice, self._every = model, choice, saving.every
         self._steps = feed.steps_per_epoch
+        self._team = team()
         self._folder = StateFolder(saving.folder, saving.keep)
         self._variables = variables.training_variables(model)
         self._metrics: Mapping[str, Any] = {}
@@ -123,21 +126,20 @@ class Keeper:
 
     def resume(self) -> tuple[str, ...]:
         """Go on from the last intact state, and say which were damaged."""
-        state, notices = self._folder.last()
+        state, notices = self._team.shared(self._folder.last)
         while state is not None:
             try:
                 variables.assign(self._variables, state.arrays)
                 break
             except StateError as error:
                 notices += (f"the state of training at step {state.step} does not fit: {error}",)
-                self._folder.forget(state.step - 1)
-                state, more = self._folder.last()
+                state, more = self._team.shared(partial(self._folder.before, state.step))
                 notices += more
         if state is None:
-            self._folder.clear()
+            self._team.shared(self._folder.clear)
             self._begin()
         else:
-            self._folder.forget(state.step)
+            self._team.shared(partial(self._folder.forget, state.step))
             self.resumed = state.step
             self.course = Course(state.step, **state.memory)
             self._metrics = {k: v for k, v in state.arrays.items() if k.startswith("metric/")}
@@ -189,7 +191,7 @@ class Keeper:
         """Leave the model with the best epoch's weights, else with the averages, if any."""
         best = self.course.best
         if best is not None and self._choice is not None and self._choice.restored:
-            arrays = self._folder.best(best["step"]).arrays
+            arrays = self._team.shared(partial(self._folder.best, best["step"])).arrays
             self._model.set_weights([arrays[name] for name in sorted(arrays)])
             return
         for variable, average in averages(self._model):
@@ -223,19 +225,23 @@ class Keeper:
 
     def _write_weights(self, weights: Sequence[Any], referenced: set[int]) -> None:
         arrays = variables.values({f"{k:05d}": one for k, one in enumerate(weights)})
-        self._folder.save_best(State(self.course.step, arrays), referenced)
+        if self._team.chief:
+            self._folder.save_best(State(self.course.step, arrays), referenced)
 
     def _is_time(self) -> bool:
+        if not self._team.in_step:
+            return False
         if self._every is not None:
             return self.course.step % self._every == 0
         apart = max(SECONDS_APART, self._cost / MOST_SHARE)
-        return time.monotonic() - self._saved >= apart
+        return self._team.agree(time.monotonic() - self._saved >= apart)
 
     def _save(self) -> None:
         begin = time.monotonic()
         metrics = variables.metric_variables(self._model)
         arrays = variables.values({**self._variables, **metrics})
-        self._folder.save(State(self.course.step, arrays, self.course.memory))
+        if self._team.chief:
+            self._folder.save(State(self.course.step, arrays, self.course.memory))
         self._saved = time.monotonic()
         self._cost = self._saved - begin
 
@@ -275,6 +281,7 @@ def run(
                 epochs=epoch + 1 if within else epochs,
                 steps_per_epoch=steps - within,
                 validation_data=validation,
+                validation_steps=feed.validation_steps if validation is not None else None,
                 shuffle=False,
                 verbose=0,
                 callbacks=heard,
@@ -305,13 +312,16 @@ def _callback(model: Any, keeper: Keeper) -> Any:
             self.epoch = epoch
             keeper.epoch_began()
 
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            keeper.batch_ended(self.epoch, batch)
-
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             keeper.epoch_ended(epoch, logs or {})
 
-    return Kept()
+    class KeptInEpochs(Kept):
+        """The same within epochs, of which Keras has no notion where a coordinator gives steps."""
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            keeper.batch_ended(self.epoch, batch)
+
+    return KeptInEpochs() if team().in_step else Kept()
 
 
 def _set_steps_at_once(model: Any, steps: int) -> None:
@@ -325,10 +335,14 @@ def _set_steps_at_once(model: Any, steps: int) -> None:
 
 def _create_metrics(model: Any, batches: Any) -> None:
     """Create the metrics' variables, which Keras does in the first step: no step is taken."""
+    import tensorflow as tf
+
     if (step := own_step(model)) is not None:
         step.create_metrics(batches)
     elif is_keras3(model):
-        model._symbolic_build(data_batch=next(iter(batches)))
+        local = tf.distribute.get_strategy().experimental_local_results
+        first = tf.nest.map_structure(lambda one: local(one)[0], next(iter(batches)))
+        model._symbolic_build(data_batch=first)
     elif model.run_eagerly:
         model.test_on_batch(*next(iter(batches)))
     else:

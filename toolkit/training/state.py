@@ -93,6 +93,11 @@ class StateFolder:
                 notices.append(f"the state of training at step {step} is damaged: {error}")
         return None, tuple(notices)
 
+    def before(self, step: int) -> tuple[State | None, tuple[str, ...]]:
+        """Remove the states from a step on, and return the last intact one before it."""
+        self.forget(step - 1)
+        return self.last()
+
     def forget(self, step: int) -> None:
         """Remove the states after a step: they are damaged, and would be found again."""
         for other in self._steps("step"):

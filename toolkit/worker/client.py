@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
@@ -57,6 +58,7 @@ class Worker:
         self._pipe: Connection | None = None
         self._busy = False
         self._temporary = contextlib.ExitStack()
+        self._killed = threading.Event()
 
     def __enter__(self) -> Worker:
         return self
@@ -68,6 +70,23 @@ class Worker:
     def started(self) -> bool:
         """Whether it has been needed."""
         return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """The number of its process; 0 where none is running."""
+        process = self._process
+        return process.pid if process is not None else 0
+
+    def start(self) -> None:
+        """Start the process now, and not at the first call."""
+        self._started()
+
+    def kill(self) -> None:
+        """End the process for good: a call that waits in another thread raises WorkerDied."""
+        self._killed.set()
+        process = self._process
+        if process is not None:
+            end_group(process)
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call ``function(*args, **kwargs)`` in the worker.
@@ -128,6 +147,8 @@ class Worker:
 
     def _start(self) -> tuple[subprocess.Popen[bytes], Connection]:
         self.stop()
+        if self._killed.is_set():
+            raise EOFError
         self._log.parent.mkdir(parents=True, exist_ok=True)
         ours, theirs = multiprocessing.Pipe()
         # TensorFlow's own temporary files stay where a worker is killed.
@@ -159,6 +180,9 @@ class Worker:
                 start_new_session=True,
             )
         theirs.close()
+        # It may have been killed in another thread meanwhile.
+        if self._killed.is_set():
+            end_group(process)
         return process, ours
 
     def _await(self, name: str) -> Any:

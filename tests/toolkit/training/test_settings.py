@@ -397,3 +397,21 @@ def test_short_forms_are_taken() -> None:
     assert table.learning_rate.start == 0.1
     assert (table.ema, table.figure, table.higher) == (0.99, "val_loss", False)
     assert TrainTable(best="val_accuracy").higher
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"strategy": "miror"}, "there is no strategy 'miror'"),
+        ({"strategy": "mirored"}, "did you mean 'mirrored'"),
+        ({"workers": 2}, "takes no workers"),
+        ({"strategy": "mirrored", "loop": "steps.py:step"}, "takes no loop of your own"),
+        ({"strategy": "multi_worker", "replicas": 2}, "takes no replicas"),
+        ({"strategy": "mirrored", "tpu": "local"}, "takes no tpu"),
+        ({"strategy": "multi_worker", "workers": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_strategy_and_its_keys_that_do_not_fit_are_refused(table: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        TrainTable(**table)
+    assert said in str(error.value)

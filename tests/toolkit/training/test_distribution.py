@@ -1,0 +1,347 @@
+"""Spread over devices or processes, a training is that of one process, and survives its deaths."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from distributing import STEPS, prepare, settings, training
+from forking import tensorflow_script
+
+from conftest import once
+from edgekit.process import Limits
+from edgekit.project.train import TrainTable
+from edgekit.training import cluster
+from edgekit.training.distribution.place import Place
+from edgekit.training.members import serve_member, train_member
+from edgekit.training.state import State, StateFolder
+from edgekit.worker import Worker
+
+TESTS = Path(__file__).parents[2]
+ALONE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from distributing import training, settings
+from edgekit.training.distribution.place import Place
+from edgekit.training.members import train_member
+folder, function, strategy = Path(sys.argv[2]), *sys.argv[3:]
+more = {} if strategy == "default" else {"replicas": 2}
+table = settings(strategy, **more)
+partial = folder / f"{function}-{strategy}"
+train_member(f"model.py:{function}", folder, training(folder), partial, table, Place())
+"""
+
+
+def state(folder: Path) -> State:
+    """The last state of a training."""
+    found, notices = StateFolder(folder / "states").last()
+    assert found is not None
+    assert not notices
+    return found
+
+
+def furthest(one: State, other: State) -> float:
+    """The largest difference between two trainings' models and optimizers."""
+    assert one.step == other.step == STEPS
+    held = [name for name in one.arrays if not name.startswith("metric/")]
+    assert len(held) > 10
+    return max(float(np.abs(one.arrays[n] - other.arrays[n]).max()) for n in held)
+
+
+@pytest.fixture(scope="session")
+def alone(shared: Path) -> Path:
+    """A folder with the data, and the states of trainings in one process, by function."""
+
+    def make(folder: Path) -> None:
+        prepare(folder)
+        for function in ("keras3", "keras2"):
+            tensorflow_script(ALONE, TESTS, folder, function, "default")
+
+    return once(shared / "alone", make)
+
+
+def members(folder: Path, function: str, table: TrainTable, started: dict[str, Worker]) -> Any:
+    """What makes the processes that train a function's model, and notes them by name."""
+    data = training(folder)
+
+    def made(places: Sequence[Place]) -> list[cluster.Member]:
+        return [one(place) for place in places]
+
+    def one(place: Place) -> cluster.Member:
+        log = folder / f"{function}-{place.task}-{place.index}.txt"
+
+        def start() -> Worker:
+            started[place.name] = Worker(log, None, Limits())
+            return started[place.name]
+
+        serves = table.strategy == "parameter_server" and place.task != "chief"
+
+        def work(worker: Worker) -> Any:
+            if serves:
+                worker.call(serve_member, place)
+            partial = folder / f"{function}-{table.strategy}"
+            return worker.call(
+                train_member, f"model.py:{function}", folder, data, partial, table, place
+            )
+
+        return cluster.Member(place, log, start, work, serves)
+
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", ["keras3", "keras2"])
+def test_mirrored_on_two_devices_ends_as_one_process(alone: Path, function: str) -> None:
+    tensorflow_script(ALONE, TESTS, alone, function, "mirrored")
+    one, two = state(alone / f"{function}-default"), state(alone / f"{function}-mirrored")
+    assert furthest(one, two) < 1e-5
+    assert two.memory["rows"][-1]["val_loss"] == pytest.approx(one.memory["rows"][-1]["val_loss"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", ["keras3", "keras2"])
+def test_two_workers_end_alike_and_as_one_process(
+    alone: Path, tmp_path: Path, function: str
+) -> None:
+    prepare(tmp_path)
+    table = settings("multi_worker", workers=2)
+    done = cluster.together(members(tmp_path, function, table, {}), table)
+    assert not done.deaths
+    first, second = done.results
+    assert first["weights"] == second["weights"]
+    whole, one = state(tmp_path / f"{function}-multi_worker"), state(alone / f"{function}-default")
+    assert furthest(one, whole) < 1e-5
+    assert whole.memory["best"]["epoch"] == one.memory["best"]["epoch"]
+    if function == "keras3":
+        _killed_workers_end_with_the_same_bits(tmp_path / "killed", whole)
+
+
+def _killed_workers_end_with_the_same_bits(folder: Path, whole: State) -> None:
+    """A worker is killed in mid-epoch, and after that the chief."""
+    folder.mkdir()
+    prepare(folder)
+    table, started = settings("multi_worker", workers=2), {}
+    killed: list[str] = []
+
+    def kill() -> None:
+        for name, step in (("worker 1", 9), ("worker 0", 18)):
+            while newest(folder / "keras3-multi_worker" / "states") < step:
+                time.sleep(0.01)
+            os.kill(started[name].pid, signal.SIGKILL)
+            killed.append(name)
+
+    threading.Thread(target=kill, daemon=True).start()
+    done = cluster.together(members(folder, "keras3", table, started), table)
+    assert killed == ["worker 1", "worker 0"]
+    assert [death.partition(" of")[0] for death in done.deaths] == killed
+    assert "SIGKILL" in done.deaths[0]
+    assert done.results[0]["resumed"] >= 18
+    after = state(folder / "keras3-multi_worker")
+    assert all((after.arrays[n] == whole.arrays[n]).all() for n in whole.arrays)
+    # The sums behind the figures of an epoch are put together in another order.
+    for row, other in zip(after.memory["rows"], whole.memory["rows"], strict=True):
+        assert row == pytest.approx(other, rel=1e-5)
+
+
+def newest(folder: Path) -> int:
+    """The step of the last state that a training has saved."""
+    return max((int(path.stem[-9:]) for path in folder.glob("step-*.state")), default=0)
+
+
+@pytest.mark.slow
+def test_coordinator_goes_on_when_a_worker_is_killed_and_started_again(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    table, started = settings("parameter_server", workers=1), {}
+
+    def kill() -> None:
+        while not newest(tmp_path / "keras2-parameter_server" / "states"):
+            time.sleep(0.01)
+        os.kill(started["worker 0"].pid, signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    done = cluster.together(members(tmp_path, "keras2", table, started), table)
+    (death,) = done.deaths
+    assert death.startswith("worker 0 of 3 processes was ended by SIGKILL")
+    # The coordinator was not started again, and gave no more steps than there are.
+    assert done.results[0]["resumed"] == 0
+    after = state(tmp_path / "keras2-parameter_server")
+    assert after.step == STEPS
+    # A step that was under way may have been taken twice.
+    assert STEPS <= int(after.arrays["optimizer/0000"]) <= STEPS + 1
+    assert len(after.memory["rows"]) == 4
+
+
+SHARED = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import keras, numpy as np, tensorflow as tf
+from distributing import training
+from edgekit.training.distribution import shards
+from edgekit.training.feed import Feed
+
+folder, workers, replicas = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+feed = Feed.of(model, training(folder))
+number = {x.tobytes(): n for n, x in enumerate(np.load(folder / "train.npz")["x"])}
+named = lambda x: [number[one.numpy().tobytes()] for one in x]
+whole = [named(x) for x, _ in feed.batches(3, 2)]
+contexts = [tf.distribute.InputContext(workers, w, replicas) for w in range(workers)]
+parts = [[(named(x), np.ravel(w).tolist()) for x, _, w in shards.parts(feed, 3, 2, replicas, c)]
+         for c in contexts]
+held = [[named(x) for x, _ in shards.validation_parts(feed, replicas, c).take(replicas // workers)]
+        for c in contexts]
+print(json.dumps({"whole": whole, "parts": parts, "held": held}), file=open(folder / "parts", "w"))
+"""
+
+
+@pytest.mark.parametrize(("workers", "replicas"), [(2, 2), (2, 4), (1, 2)])
+def test_parts_of_all_workers_are_the_batches_of_one_process(
+    tmp_path: Path, workers: int, replicas: int
+) -> None:
+    prepare(tmp_path)
+    tensorflow_script(SHARED, TESTS, tmp_path, workers, replicas)
+    said = json.loads((tmp_path / "parts").read_text())
+    local = replicas // workers
+    for step, batch in enumerate(said["whole"]):
+        of_step = [p for worker in said["parts"] for p in worker[step * local : (step + 1) * local]]
+        assert [item for items, _ in of_step for item in items] == batch
+        sizes = [len(items) for items, _ in of_step]
+        assert max(sizes) - min(sizes) <= 1
+        # So that the mean of the replicas' means is the mean of all items.
+        for items, weights in of_step:
+            assert weights == pytest.approx([len(items) * replicas / len(batch)] * len(items))
+    second = [item for batch in said["whole"][4:] for item in batch]
+    assert len(second) == len(set(second)) == 213
+    held = [item for worker in said["held"] for items in worker for item in items]
+    assert sorted(held) == np.load(tmp_path / "held.npy").tolist()
+
+
+REFUSED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import keras, numpy as np, tensorflow as tf, tf_keras
+from distributing import training
+from edgekit.errors import ProjectError
+from edgekit.project.train import TrainTable
+from edgekit.training.distribution import central_storage, keras3, parameter_server, shards, tpu
+from edgekit.training.distribution.devices import devices
+from edgekit.training.distribution.place import Place
+from edgekit.training.distribution.synchronised import synchronise
+from edgekit.training.feed import Feed
+
+def refused(code, *words):
+    class Refused:
+        def __enter__(self): pass
+        def __exit__(self, kind, error, _):
+            assert isinstance(error, ProjectError), error
+            assert error.code == code, error
+            assert all(word in str(error) for word in words), error
+            return True
+    return Refused()
+
+def net(K, *more):
+    L = K.layers
+    inner = K.Sequential([L.InputLayer((4,)), L.Dense(4), *more])
+    return K.Sequential([L.InputLayer((4,)), inner, L.Dense(1)])
+
+named = keras.layers.BatchNormalization(name="norm_of_mine")
+with refused("EK-TRAIN-022", "norm_of_mine", "mirrored", "tf_keras"):
+    central_storage.check(net(keras, named))
+central_storage.check(net(keras))
+central_storage.check(net(tf_keras, tf_keras.layers.BatchNormalization()))
+assert synchronise(net(keras, named)) == 1 and named.synchronized
+
+with refused("EK-TRAIN-024", "Keras 3", "multi_worker"):
+    parameter_server.check(net(keras))
+parameter_server.check(net(tf_keras))
+
+with refused("EK-TRAIN-023", "not told which TPU", "Please provide a TPU Name"):
+    tpu.strategy(TrainTable(strategy="tpu"), Place())
+with refused("EK-TRAIN-023", "this machine has no TPU", "libtpu"):
+    tpu.strategy(TrainTable(strategy="tpu", tpu="local"), Place())
+
+# The patch is for the version that is installed; for another there is none.
+with keras3.mended():
+    pass
+right, keras.__version__ = keras.__version__, "3.99.0"
+with refused("EK-TRAIN-025", "3.99.0", right):
+    with keras3.mended():
+        pass
+keras.__version__ = right
+
+folder = Path(sys.argv[2])
+model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+feed = Feed.of(model, training(folder))
+class Many:
+    num_replicas_in_sync = 22
+with refused("EK-TRAIN-026", "a batch of 21 items", "22 replicas", "batch_size = 32"):
+    shards.divided(feed, Many())
+"""
+
+
+def test_what_a_strategy_cannot_do_is_refused_by_name(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    tensorflow_script(REFUSED, TESTS, tmp_path)
+
+
+# What is put right is wrong as it is installed: where it is no more, the patch has to go.
+NEEDED = """
+import keras, tensorflow as tf
+from keras.src.backend.tensorflow import trainer
+from edgekit.training.distribution import keras3
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+assert keras.__version__ == keras3.VERSION
+
+def fails(do):
+    try:
+        do()
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return True
+    return False
+
+mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with mirrored.scope():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+# The parts of its batches have 2 items and 1.
+parts = tf.data.Dataset.from_tensor_slices([2, 1]).repeat().map(
+    lambda n: (tf.zeros((n, 4)), tf.zeros((n, 1))))
+def fit():
+    data = mirrored.distribute_datasets_from_function(lambda _: parts)
+    model.fit(data, steps_per_epoch=2, verbose=0)
+assert fails(fit), "Keras builds models of uneven parts now: remove keras3.mended"
+with keras3.mended():
+    fit()
+
+workers = tf.distribute.MultiWorkerMirroredStrategy()
+# As in a cluster, where what else is asked of this strategy needs other processes.
+trainer._collective_all_reduce_multi_worker = lambda strategy: True
+loss = {"loss": workers.run(lambda: tf.constant(3.0))}
+mean = lambda: trainer.reduce_per_replica(loss, workers, "auto")
+assert fails(mean), "Keras takes the mean of workers' figures now: remove keras3.mended"
+rows = workers.run(lambda: tf.constant([[1.0], [2.0]]))
+stock = trainer.reduce_per_replica
+with keras3.mended():
+    assert float(mean()["loss"]) == 3.0
+    # What predict asks for stays as it is.
+    assert trainer.reduce_per_replica(rows, workers, "concat").numpy().tolist() == [[1.0], [2.0]]
+assert trainer.reduce_per_replica is stock
+"""
+
+
+@pytest.mark.slow
+def test_faults_of_keras_that_are_put_right_are_still_there() -> None:
+    tensorflow_script(NEEDED)

@@ -1,0 +1,48 @@
+"""The ways to spread a training over devices and processes: a row each.
+
+How a row's strategy is made is a module of its name in ``toolkit/training/distribution/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MULTI_WORKER, PARAMETER_SERVER = "multi_worker", "parameter_server"
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A strategy of ``tf.distribute`` by its name in ``[train] strategy``.
+
+    ``task`` is what most of its processes are called in a cluster, empty where there is one
+    process; ``untested`` says why nobody has seen it run, if so.
+    """
+
+    name: str
+    what: str
+    task: str = ""
+    untested: str = ""
+
+
+ROWS = (
+    Strategy("default", "one process on one device"),
+    Strategy("mirrored", "one process, the same weights on each of its devices"),
+    Strategy(
+        MULTI_WORKER,
+        "several processes, here or on several machines, the same weights in each",
+        task="worker",
+    ),
+    Strategy(
+        PARAMETER_SERVER,
+        "weights on servers, workers that train on them at their own pace",
+        task="worker",
+    ),
+    Strategy("central_storage", "one process, weights on the CPU, computed on its devices"),
+    Strategy(
+        "tpu",
+        "the cores of a TPU",
+        untested="edgekit's tests have no TPU: it follows TensorFlow's public API",
+    ),
+)
+STRATEGIES: Mapping[str, Strategy] = {row.name: row for row in ROWS}
