@@ -63,14 +63,13 @@ def match(
     return MatchedInputs(arrays, tuple(notices))
 
 
-def check_items(dataset: Dataset, shape: tuple[int | None, ...]) -> None:
+def check_items(dataset: Dataset, spec: TensorSpec) -> None:
     """Refuse items that a model's only input ``[batch, ...]`` cannot take, before it is exported.
 
     Of data with several arrays it is not known which is the input. Raises :class:`DataError`.
     """
     if len(dataset.arrays) == 1:
-        name, path = next(iter(dataset.arrays.items()))
-        spec = TensorSpec(name, shape, "items")
+        (path,) = dataset.arrays.values()
         _match_shape(dataset.source, spec, np.load(path, mmap_mode="r").shape, [])
 
 

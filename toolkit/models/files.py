@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgekit.errors import ModelError
+from edgekit.types import TensorSpec
 
 Generation = Literal["keras3", "keras2", "unknown"]
 CONFIG = "model_config"
@@ -44,8 +45,8 @@ def read(path: Path, kind: Literal["keras", "h5", "json"]) -> ModelContent:
     return {"keras": _read_keras, "h5": _read_h5, "json": _read_json}[kind](path)
 
 
-def input_shape(config: Any) -> tuple[int | None, ...] | None:
-    """Return the shape ``[batch, ...]`` of a model's only input, where a configuration tells it."""
+def only_input(config: Any) -> TensorSpec | None:
+    """Return a model's only input ``[batch, ...]``, where a configuration tells its shape."""
     inner = config.get("config") if isinstance(config, dict) else None
     layers = inner.get("layers") if isinstance(inner, dict) else None
     found = []
@@ -53,12 +54,21 @@ def input_shape(config: Any) -> tuple[int | None, ...] | None:
         if isinstance(layer, dict) and layer.get("class_name") == "InputLayer":
             of = layer.get("config")
             of = of if isinstance(of, dict) else {}
-            found.append(of.get("batch_shape") or of.get("batch_input_shape"))
-    if len(found) != 1 or not isinstance(found[0], list) or len(found[0]) < 2:
+            found.append(of)
+    if len(found) != 1:
         return None
-    sizes = found[0]
-    known = all(one is None or (type(one) is int and one > 0) for one in sizes)
-    return tuple(sizes) if known else None
+    of = found[0]
+    sizes = of.get("batch_shape") or of.get("batch_input_shape")
+    if not isinstance(sizes, list) or len(sizes) < 2:
+        return None
+    if not all(one is None or (type(one) is int and one > 0) for one in sizes):
+        return None
+    name, dtype = of.get("name"), of.get("dtype")
+    return TensorSpec(
+        name if isinstance(name, str) else "input",
+        tuple(sizes),
+        dtype if isinstance(dtype, str) else "float32",
+    )
 
 
 def links(path: Path) -> tuple[str, ...]:

@@ -115,8 +115,8 @@ def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
         refuse(path, references, None if has_custom_objects else ())
         if content.links:
             raise _linked(path, content.links)
-    shape = files.input_shape(content.config)
-    return Model(path, kind, content.generation, sha256(path), input_shape=shape)
+    only = files.only_input(content.config)
+    return Model(path, kind, content.generation, sha256(path), only_input=only)
 
 
 def _kind(path: Path) -> Kind | Literal["tflite"]:

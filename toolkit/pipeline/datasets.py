@@ -55,11 +55,11 @@ def check_early(run: Run, model: Model) -> None:
     the model is loaded and exported. Raises :class:`DataError`.
     """
     source = run.project.data.evaluate
-    if model.input_shape is None or source is None or Path(source).suffix not in ARRAYS:
+    spec = model.only_input
+    if spec is None or source is None or Path(source).suffix not in ARRAYS:
         return
-    spec = TensorSpec("input", model.input_shape, "float32")
     if (dataset := open_data(run, source, (spec,))) is not None:
-        data.check_items(dataset, model.input_shape)
+        data.check_items(dataset, spec)
 
 
 def open_data(

@@ -17,8 +17,9 @@ from edgekit.errors import ProjectError, did_you_mean
 from edgekit.models.load import library
 from edgekit.project.train import ScheduleTable, TrainTable
 from edgekit.training import defaults
+from edgekit.training.columns import Column, Columns
 from edgekit.training.distribution.scope import predictions
-from edgekit.training.feed import Column, Columns, Feed
+from edgekit.training.feed import Feed
 from edgekit.training.rates import schedule
 from edgekit.usercode import is_reference, resolve
 

@@ -6,7 +6,6 @@ resumed training goes on with the very batches that it would have seen.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +19,11 @@ from edgekit.data.preprocessing import factors, item_shape
 from edgekit.models.inputs import inputs_of
 from edgekit.models.load import library
 from edgekit.training.augment import Augmentation, Change, changes
+from edgekit.training.columns import Column, Columns, mapped
 from edgekit.types import Preprocess, TensorSpec
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
-# What TensorFlow computes on begins at such an address.
-ALIGNED = 64
 Structure = Callable[[Mapping[str, Any]], Any]
 
 
@@ -66,56 +64,6 @@ class Training:
     augmentation: Augmentation | None = None
     judged: Dataset | None = None
     task: str | None = None
-
-
-@dataclass(frozen=True)
-class Column:
-    """An array ``[N, ...]`` in a file or in memory, and what is done to a batch of its rows."""
-
-    rows: Array
-    prepare: Callable[[Any], Any]
-
-    @property
-    def first(self) -> Array:
-        """The first row, as a batch of one."""
-        return self.some(slice(1))
-
-    def some(self, index: Index | slice) -> Array:
-        """Read rows by their numbers, as the model takes them."""
-        return np.asarray(self.prepare(np.ascontiguousarray(self.rows[index], _native(self.rows))))
-
-    def reader(self) -> Callable[[Any], Any]:
-        """Return a function that gathers raw rows by their numbers ``[n]``.
-
-        A file is mapped, and not read as a whole.
-        """
-        import tensorflow as tf
-
-        rows, dtype = self.rows, _native(self.rows)
-        if not isinstance(rows, np.memmap):
-            held = tf.constant(rows)
-            return lambda index: tf.gather(held, index)
-        if rows.flags.c_contiguous and rows.dtype == dtype and rows.ctypes.data % ALIGNED == 0:
-            mapped = tf.experimental.dlpack.from_dlpack(_unguarded(rows).__dlpack__())
-            return lambda index: tf.gather(mapped, index)
-
-        def gather(index: Any) -> Any:
-            gathered = tf.numpy_function(
-                lambda at: np.ascontiguousarray(rows[at], dtype), [index], dtype, stateful=False
-            )
-            gathered.set_shape((None, *rows.shape[1:]))
-            return gathered
-
-        return gather
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The arrays behind batches, by name; ``weights`` has one column, or none."""
-
-    inputs: Mapping[str, Column]
-    targets: Mapping[str, Column]
-    weights: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -295,7 +243,7 @@ def _columns(
     """Return the columns of a dataset, and the structure of their labels."""
     arrays = match(dataset, specs, training.preprocess).inputs
     inputs = {
-        spec.name: _input(_mapped(arrays[spec.name]), spec, training.preprocess) for spec in specs
+        spec.name: _input(mapped(arrays[spec.name]), spec, training.preprocess) for spec in specs
     }
     labels, structure = _labels(model, dataset, targets)
     return Columns(inputs, labels), structure
@@ -316,24 +264,6 @@ def _input(rows: Array, spec: TensorSpec, preprocess: Preprocess) -> Column:
         return tf.cast(items, spec.dtype)
 
     return Column(rows, prepare)
-
-
-def _mapped(path: Path) -> Array:
-    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
-
-
-def _unguarded(rows: Array) -> Array:
-    """Return the same memory as an array that is not read-only: numpy lends no other, and nothing
-    writes to it.
-    """
-    buffer: Any = (ctypes.c_ubyte * rows.nbytes).from_address(rows.ctypes.data)
-    # The file is mapped for as long as the memory is used.
-    buffer.owner = rows
-    return np.frombuffer(buffer, rows.dtype).reshape(rows.shape)
-
-
-def _native(rows: Array) -> np.dtype[Any]:
-    return rows.dtype.newbyteorder("=")
 
 
 def division(training: Training, held_out: int) -> tuple[Index, Index]:
@@ -377,13 +307,13 @@ def _labels(
     outputs = [str(name) for name in getattr(model, "output_names", None) or []]
     beside = dataset.beside or {}
     if targets is None and dataset.labels is None and outputs and set(outputs) <= set(beside):
-        return {n: Column(_mapped(beside[n]), _as_keras) for n in outputs}, dict
+        return {n: Column(mapped(beside[n]), _as_keras) for n in outputs}, dict
     if targets is None:
         path = dataset.labels
         if path is None or np.load(path, mmap_mode="r").dtype.kind == "U":
             # It says what is wrong with them.
             dataset.open_labels()
-        targets = _mapped(path)  # type: ignore[arg-type]
+        targets = mapped(path)  # type: ignore[arg-type]
     return {LABELS: Column(targets, _as_keras)}, lambda tensors: tensors[LABELS]
 
 

@@ -33,6 +33,7 @@ from edgekit.training.seeds import deterministic, seed_everything
 from edgekit.training.stages import Stage, freeze, stages_of, trainable_count
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.settings import Watching
+from edgekit.types import TensorSpec
 from edgekit.usercode import user_errors
 
 HISTORY, CURVES = "history.csv", "history.svg"
@@ -146,7 +147,10 @@ def _check_judged(model: Any, training: Training) -> None:
     # A subclassed model knows its inputs from its first call on.
     inputs: Any = getattr(model, "inputs", None) or ()
     if training.judged is not None and len(inputs) == 1:
-        check_items(training.judged, tuple(inputs[0].shape))
+        only = inputs[0]
+        dtype = str(getattr(only.dtype, "name", only.dtype))
+        spec = TensorSpec(str(only.name), tuple(only.shape), dtype)
+        check_items(training.judged, spec)
 
 
 def _write_history(

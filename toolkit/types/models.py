@@ -18,8 +18,8 @@ class Model:
     ``digest`` is of the file, with ``weights`` of both. ``custom_objects`` is the user's module of
     layers, which imports from ``root``, and ``code`` the digests of the files behind it.
     ``generation`` is unknown where the file records no version. A model that is ``own`` was written
-    by edgekit from the user's function, and is trusted as that function is. ``input_shape`` is of
-    its only input ``[batch, ...]``, where the file's configuration tells it.
+    by edgekit from the user's function, and is trusted as that function is. ``only_input`` is
+    the one that it has, ``[batch, ...]``, where the file's configuration tells its shape.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class Model:
     signature: str | None = None
     code: Mapping[str, str] = field(default_factory=dict)
     own: bool = False
-    input_shape: tuple[int | None, ...] | None = None
+    only_input: TensorSpec | None = None
 
     @property
     def key(self) -> Mapping[str, Json]:

@@ -57,7 +57,8 @@ def items(path: Path, *shape: int) -> None:
 def test_a_configuration_tells_the_shape_of_the_only_input(
     found: object, shape: tuple[int | None, ...] | None
 ) -> None:
-    assert files.input_shape(found) == shape
+    spec = files.only_input(found)
+    assert (spec.shape if spec else None) == shape
 
 
 def test_items_of_another_shape_are_refused_before_the_export(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_items_of_another_shape_are_refused_before_the_export(tmp_path: Path) ->
     done = answer("convert", "model.keras", "--data", "test.npz", cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "EK-DATA-004" in done.stderr
-    assert "expects items [N, 4, 4, 1]; " in done.stderr
+    assert "input 'input' expects float32 [N, 4, 4, 1]; " in done.stderr
     assert "[20, 5, 5, 1]" in done.stderr
     assert "export" not in done.stderr
 
