@@ -77,7 +77,10 @@ def check_values(answer: Mapping[str, Json], where: str = "facts") -> None:
             if not isinstance(value, dict):
                 raise ValueError(f"{place} is no table")
             check_values(value, place)
-        elif where.endswith((".memory", ".differences")) or number:
+        elif where.endswith(".memory"):
+            if value is not None and not _is_number(value):
+                raise ValueError(f"{place} is no number")
+        elif where.endswith(".differences") or number:
             if value is not None and not _all_numbers(value):
                 raise ValueError(f"{place} is no number")
         elif isinstance(value, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -154,6 +155,13 @@ def test_archive_that_unpacks_to_much_more_is_refused_before_it_is(
     assert path.stat().st_size < 100_000
     with pytest.raises(ModelError, match=f"{name} would unpack to"):
         files.read(path, "keras")
+
+
+def test_report_with_an_operator_of_no_name_is_judged(digits_report: Any, tmp_path: Path) -> None:
+    changed_report = copy.deepcopy(digits_report)
+    changed_report["candidates"][0]["float_operators"] = [""]
+    (tmp_path / "report.json").write_text(json.dumps(changed_report))
+    assert api.check(tmp_path / "report.json").verdict.status.value == "passed"
 
 
 # --- fuzzers: seeded and bounded; of other readers in test_fuzzed_readers.py ---------------------

@@ -243,7 +243,9 @@ def _made_for(candidate: Candidate, conversion: Conversion) -> bool:
 def _refusals(candidate: Candidate, conversion: Conversion, target: str) -> Iterable[CheckResult]:
     reason = refusal(candidate.precision, conversion)
     floats = [
-        operator for operator in candidate.float_operators if operator.split()[0] not in CASTS
+        operator
+        for operator in candidate.float_operators
+        if operator.partition(" ")[0] not in CASTS
     ]
     # Of a file that was given the precision says less than its operators.
     if reason and not (candidate.as_is and candidate.precision == RECIPE and not floats):
