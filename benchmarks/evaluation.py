@@ -208,7 +208,7 @@ def _layers(network: Network, folder: Path) -> Row:
             folder,
             "--quiet",
             "--max-drop",
-            "1",
+            "100%",
         ]
     )
     return Row(
