@@ -53,6 +53,15 @@ def _held(before: LockEntry, now: LockEntry, tolerances: Tolerances) -> Iterator
             message,
             fix=fix,
         )
+    if before.latency is None:
+        message = "unavailable, because the champion's run was not timed on the target's device"
+        fix = (
+            "name the target's device in the project file, and convert, register and promote again"
+        )
+        tag, status = now.tag, Status.UNAVAILABLE
+        yield CheckResult(
+            LATENCY, tag.candidate, tag.target, status, message, stated=False, fix=fix
+        )
     for check in compare_entries(before, now, tolerances, AGAINST):
         if check.name == LATENCY:
             yield check

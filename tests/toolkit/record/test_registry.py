@@ -131,6 +131,18 @@ def test_target_that_the_champion_has_is_not_given_up(workshop: Workshop) -> Non
     assert champion(workshop) == 1
 
 
+def test_latency_that_nobody_timed_is_unavailable_and_on_record(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: "linux-aarch64")
+    second(workshop, range(80))
+    code, text = workshop.edgekit("promote", "2")
+    assert (code, "the champion's run was not timed" in text) == (0, True), text
+    last = Registry(workshop.root / "registry").promotions("digits")[-1]
+    (latency,) = (check for check in last.checks if check.name == "champion latency")
+    assert latency.status == "unavailable"
+
+
 def test_waiver_accepts_what_is_red_and_a_stated_drop_is_taken(workshop: Workshop) -> None:
     second(workshop, range(145))
     assert workshop.edgekit("promote", "2", "--max-drop", "4pt")[0] == 0
