@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import scratch
-from edgekit.errors import RunnerError, RuntimeCannotRun
-from edgekit.process import Limits, end_group, resident, stdin_of, stdout_of
+from edgekit.errors import DeviceError, RunnerError, RuntimeCannotRun
+from edgekit.process import Limits, end_group, ended, resident, stdin_of, stdout_of
 from edgekit.sandbox import EVERYWHERE, Sandbox, environment
 from edgekit.targets.devices.agent import machine, outputs
 from edgekit.targets.devices.culprit import Range, hull, located
@@ -68,6 +68,7 @@ class LocalDevice(Transport):
         self._python = python
         # What runs now, for another thread that closes the device.
         self._processes: set[subprocess.Popen[Any]] = set()
+        self._closed = False
 
     def facts(self) -> Mapping[str, Json]:
         """Return what this machine is, and the Python that runners run in."""
@@ -89,7 +90,8 @@ class LocalDevice(Transport):
         return machine.fast_core()
 
     def close(self) -> None:
-        """End what still runs."""
+        """End what still runs, and start nothing more."""
+        self._closed = True
         for process in tuple(self._processes):
             if process.poll() is None:
                 end_group(process)
@@ -115,6 +117,8 @@ class LocalDevice(Transport):
             raise found from error
 
     def _run(self, request: Request, seconds: float | None) -> RunnerResult:
+        if self._closed:
+            raise _let_go()
         with scratch.held(self._folder) as folder:
             asked, answered = folder / "request.json", folder / "result.json"
             asked.write_text(json.dumps(request.to_json()))
@@ -131,6 +135,9 @@ class LocalDevice(Transport):
                 )
             self._processes.add(process)
             try:
+                # Another thread may have closed the device while this one started it.
+                if self._closed:
+                    raise _let_go()
                 self._wait(process, request, Limits(seconds, self._limits.bytes))
             finally:
                 end_group(process)
@@ -189,13 +196,7 @@ class LocalDevice(Transport):
 
     def _wait(self, process: subprocess.Popen[bytes], request: Request, limits: Limits) -> None:
         begin = time.monotonic()
-        while True:
-            try:
-                process.wait(0.5)
-            except subprocess.TimeoutExpired:
-                pass
-            else:
-                return
+        while not ended(process, 0.5):
             _check_limits(process, limits, begin, request)
 
 
@@ -320,6 +321,10 @@ def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[
         found = {k: v for k, v in found.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
         found["PYTHONNOUSERSITE"] = "1"
     return found
+
+
+def _let_go() -> DeviceError:
+    return DeviceError("EK-DEVICE-089", "this host was let go", "the run has ended")
 
 
 def _checked(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +21,8 @@ from edgekit.types import Request, RunnerResult
 # which is about what it takes to start.
 SECONDS = 6.0
 TRIED = 5
+# About what a process takes to import TensorFlow, beside another that is busy.
+START_SECONDS = 3.0
 # What a request must have in common with the one that the runner was started with.
 ALIKE = ("runtime", "inputs", "index", "signature", "preprocess", "reset_state", "states")
 
@@ -34,14 +38,27 @@ def start_ahead(device: LocalDevice, store: Path, outputs: Path) -> LocalSession
     return device.open(request, Sandbox((store,), (outputs,)))
 
 
-class LastRound:
-    """Calls ``begin`` when the last round of a stage has begun; it is told how stages advance."""
+class NearEnd:
+    """Calls ``begin`` when a stage is about to end: its last round has begun, or what is left takes
+    no longer than TensorFlow takes to start.
 
-    def __init__(self, stage: str, begin: Callable[[], None]) -> None:
-        self._stage, self._begin = stage, begin
+    It is told how stages advance; ``clock`` gives seconds.
+    """
+
+    def __init__(
+        self, stage: str, begin: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stage, self._begin, self._clock = stage, begin, clock
+        self._first: tuple[float, float] | None = None
 
     def __call__(self, stage: str, done: float, total: float) -> None:
-        if stage == self._stage and total - done <= 1:
+        if stage != self._stage:
+            return
+        now = self._clock()
+        since, from_ = self._first = self._first or (now, done)
+        left = total - done
+        pace = (now - since) / (done - from_) if done > from_ else math.inf
+        if left <= 1 or pace * left <= START_SECONDS:
             self._begin()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.gate import own_device
 from edgekit.gate.lock import LOCAL
 from edgekit.pipeline import stage_results
+from edgekit.pipeline.abreast import abreast
 from edgekit.pipeline.answers import JUDGE, answers, answers_of, timed
 from edgekit.pipeline.arena import NOT_ASKED, with_arena
 from edgekit.pipeline.early_runner import EarlyRunner
@@ -65,19 +67,22 @@ def evaluate(
     """Judge the reference and every candidate on the same items; nothing where not asked to."""
     if not run.plan.options.evaluate:
         return Evaluation(), candidates
-    with run.stage("evaluate") as stage:
+    with run.stage("evaluate") as stage, abreast(run) as threads:
         run.progress.update(0, len(candidates) + 1, reference.title)
-        expected = answered(run, reference, items)
-        output = output_of(reference, items)
+        awaited = threads.submit(answered, run, reference, items)
+        # A slow reference leaves time for its candidates.
+        able = [each for each in candidates if not each.problem and each.path is not None]
+        theirs = {each.id: threads.submit(answers_of, run, each, items) for each in able}
+        output, expected = output_of(reference, items), awaited.result()
         base = _reference_evaluation(run, expected, items)
         judged = tuple(
-            _judge(run, candidate, expected, items, number)
+            _judge(run, candidate, expected, items, number, theirs.get(candidate.id))
             for number, candidate in enumerate(candidates, 1)
         )
         stage.result = stage_results.metrics(reference.title, base, judged, items)
-    with run.stage("runtimes") as stage:
-        judged = tuple(try_runtimes(run, candidate, output, items) for candidate in judged)
-        judged = tuple(with_arena(run, candidate, items) for candidate in judged)
+    with run.stage("runtimes") as stage, abreast(run) as threads:
+        tried = [threads.submit(try_runtimes, run, each, output, items) for each in judged]
+        judged = tuple(with_arena(run, each.result(), items) for each in tried)
         stage.result = stage_results.runtimes(judged)
     with run.stage("latency") as stage:
         base, judged = _time(run, reference, base, judged, items)
@@ -162,22 +167,35 @@ def _key(run: Run, items: Items, **parts: Json) -> dict[str, Json]:
 
 
 def _judge(
-    run: Run, candidate: Candidate, expected: ReferenceAnswers, items: Items, number: int
+    run: Run,
+    candidate: Candidate,
+    expected: ReferenceAnswers,
+    items: Items,
+    number: int,
+    answers: Future[Artefact] | None,
 ) -> Candidate:
     run.progress.update(number, len(run.plan.planned_files) + 1, candidate.id)
-    if candidate.problem or candidate.path is None:
-        return candidate
-    return _judged(run, candidate, expected, items)
+    return (
+        candidate if answers is None else _judged(run, candidate, expected, items, answers.result)
+    )
 
 
 def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
     """Measure metric, drop and parity of a candidate that has a file, on every judged item."""
-    return _judged(run, candidate, answered(run, reference, items), items)
+    expected = answered(run, reference, items)
+    return _judged(run, candidate, expected, items, partial(answers_of, run, candidate, items))
 
 
-def _judged(run: Run, candidate: Candidate, expected: ReferenceAnswers, items: Items) -> Candidate:
+def _judged(
+    run: Run,
+    candidate: Candidate,
+    expected: ReferenceAnswers,
+    items: Items,
+    answers: Callable[[], Artefact],
+) -> Candidate:
+    """Judge a candidate by its ``answers``, or by the error that they raise."""
     try:
-        kept = answers_of(run, candidate, items)
+        kept = answers()
         evaluation = _compared(run, kept, expected, items)
     except RunnerError as error:
         run.note(False)

@@ -20,7 +20,7 @@ import edgekit
 from edgekit import plugins, scratch
 from edgekit.data import Dataset
 from edgekit.errors import DeviceError, RunnerError
-from edgekit.pipeline.early_runner import EarlyRunner, LastRound, start_ahead
+from edgekit.pipeline.early_runner import EarlyRunner, NearEnd, start_ahead
 from edgekit.pipeline.journal import FILE, Journal
 from edgekit.pipeline.outputs import WrittenFiles
 from edgekit.pipeline.plan import Plan
@@ -86,7 +86,7 @@ class Run:
         self.home = plan.output / ".edgekit"
         self.folder = self.home / "runs" / self.id
         self.log = self.folder / "log.txt"
-        watch = LastRound("train", self.start_ahead)
+        watch = NearEnd("train", self.start_ahead)
         self.progress = progress = Journal(progress, self.folder / FILE, watch)
         self.store = Store(self.home / "store")
         self.outputs = WrittenFiles(self.home / "outputs", plan.output)

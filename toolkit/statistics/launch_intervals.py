@@ -15,6 +15,7 @@ logarithms, so that those of two launches, nine times as far away, stay above ze
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -53,7 +54,7 @@ def percentile_interval(
     value = float(pooled[_rank(q, np.array([pooled.size]))[0] - 1])
     if len(blocks) == 1:
         return unbounded(value, level, pooled.size)
-    counts = _block_counts([len(launch) for launch in launches], resamples, seed)
+    counts = _block_counts(tuple(len(launch) for launch in launches), resamples, seed)
     drawn = _resampled_percentiles(blocks, pooled, counts, q)
     low, high = _bounds(drawn, level, value, len(launches))
     return Interval(value, low, high, level, pooled.size)
@@ -121,8 +122,12 @@ def _medians(blocks: Sequence[FloatArray]) -> FloatArray:
     return medians
 
 
-def _block_counts(sizes: Sequence[int], resamples: int, seed: int) -> IntArray:
-    """Count how often each resample draws each block, [resamples, blocks]."""
+@functools.lru_cache(maxsize=4)
+def _block_counts(sizes: tuple[int, ...], resamples: int, seed: int) -> IntArray:
+    """Count how often each resample draws each block, [resamples, blocks].
+
+    Kept: every percentile of every model that took turns is resampled alike.
+    """
     rng = np.random.default_rng(seed)
     launches = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=resamples)
     # A launch drawn k times has its blocks redrawn k times, and k draws of m are one draw of k m.

@@ -16,7 +16,7 @@ from edgekit.errors import RunnerCrashed, RunnerError
 from edgekit.evaluation.latency import Timed, TimingInputs, time_side_by_side
 from edgekit.evaluation.protocol import SIDE_BY_SIDE
 from edgekit.pipeline import answers, early_runner
-from edgekit.pipeline.early_runner import EarlyRunner, LastRound
+from edgekit.pipeline.early_runner import EarlyRunner, NearEnd
 from edgekit.sandbox import Sandbox, state
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners.probe import probe_model
@@ -163,16 +163,19 @@ def test_one_started_ahead_reaches_what_it_was_given_and_no_more(
         session.close()
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_last_round_of_its_stage_begins_it(epochs: int) -> None:
+@pytest.mark.parametrize(
+    ("epochs", "seconds", "first"), [(1, 60.0, 0.0), (3, 60.0, 2.0), (10, 1.0, 7.0), (10, 0.1, 0.5)]
+)
+def test_the_end_of_its_stage_begins_it(epochs: int, seconds: float, first: float) -> None:
     begun: list[float] = []
-    last_round = LastRound("train", lambda: begun.append(done))
+    done = 0.0
+    near_end = NearEnd("train", lambda: begun.append(done), clock=lambda: done * seconds)
     for stage in ("data", "train"):
         for step in range(2 * epochs + 1):
             done = step / 2
-            last_round(stage, done, epochs)
-    assert begun[0] == epochs - 1
-    assert len(begun) == 3
+            near_end(stage, done, epochs)
+    assert begun[0] == first
+    assert len(begun) == 2 * (epochs - first) + 1
 
 
 @pytest.mark.parametrize("change", [{"path": Path("other.tflite")}, {"signature": "other"}])

@@ -62,7 +62,7 @@ def test_resampled_percentiles_equal_those_of_resamples_built_one_by_one(q: floa
     rng = np.random.default_rng(1)
     # Rounded, so that samples tie; of different sizes, as cut-off blocks are.
     blocks = [np.sort(rng.lognormal(0, 0.5, size).round(1)) for size in (40, 7, 1, 100)]
-    counts = _block_counts([2, 2], 50, seed=0)
+    counts = _block_counts((2, 2), 50, seed=0)
     expected = [
         np.percentile(
             np.concatenate([np.tile(b, k) for b, k in zip(blocks, row, strict=True)]),
@@ -76,7 +76,7 @@ def test_resampled_percentiles_equal_those_of_resamples_built_one_by_one(q: floa
 
 
 def test_block_counts_draw_whole_launches() -> None:
-    counts = _block_counts([2, 3], 2000, seed=0)
+    counts = _block_counts((2, 3), 2000, seed=0)
     launches = {(int(row[:2].sum()), int(row[2:].sum())) for row in counts}
     assert launches == {(4, 0), (2, 3), (0, 6)}
     assert counts.mean(axis=0) == pytest.approx(np.ones(5), abs=0.1)
