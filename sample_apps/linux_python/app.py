@@ -4,8 +4,10 @@
     python app.py classify items.npy [--top 3]
     python app.py classify photo.jpg another.png
     python app.py bench
-    python app.py watch FOLDER
+    python app.py watch FOLDER [--record RECORDS]
 
+With --record, what the model is given and answers is counted into the folder RECORDS: statistics,
+no items. `edgekit monitor` reads them.
 Needs numpy and one runtime: pip install -r requirements-litert.txt (or
 requirements-tflite-runtime.txt); pictures need Pillow too: pip install pillow. Works on Python 3.9
 and later.
@@ -17,12 +19,14 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import pictures
 import python_runner
+import recorder as records
 import watch as folder_watch
 
 HERE = Path(__file__).resolve().parent
@@ -228,18 +232,36 @@ def main_output() -> str:
     return str(next(name for name in golden["outputs"] if name not in states))
 
 
-def watch(runtime: str, paths: List[str], top: int) -> int:
+def recorder_of(folder: str) -> Optional[records.Recorder]:
+    """What counts for `edgekit monitor`; none where nobody asked for it."""
+    if not folder:
+        return None
+    if not (HERE / "monitoring.json").is_file():
+        raise RuntimeError("this bundle has no monitoring.json: it was made without data")
+    golden = json.loads((HERE / "monitoring.json").read_text(encoding="utf-8"))
+    return records.Recorder(golden, folder)
+
+
+def watch(runtime: str, paths: List[str], top: int, record: str) -> int:
     if len(paths) != 1 or not Path(paths[0]).is_dir():
         raise RuntimeError("watch takes one folder that is there: python app.py watch FOLDER")
     name, shape = only_input("watch")
     asked = request("watch", runtime, golden_inputs())
     asked.update({k: v for k, v in MANIFEST["golden"].items() if k == "streams"})
-    stream = folder_watch.Stream(asked, name, main_output())
-    folder_watch.watch(stream, Path(paths[0]), lambda path: read_files([path], shape), label, top)
+    recorder = recorder_of(record)
+    stream = folder_watch.Stream(asked, name, main_output(), recorder)
+    try:
+        folder_watch.watch(
+            stream, Path(paths[0]), lambda path: read_files([path], shape), label, top
+        )
+    finally:
+        if recorder is not None:
+            recorder.close()
     return 0
 
 
-def classify(runtime: str, paths: List[str], top: int) -> int:
+def classify(runtime: str, paths: List[str], top: int, record: str) -> int:
+    recorder = recorder_of(record)
     name, shape = only_input("classify")
     items = read_files(paths, shape)
     with tempfile.TemporaryDirectory() as folder:
@@ -247,7 +269,12 @@ def classify(runtime: str, paths: List[str], top: int) -> int:
         np.save(shaped, items)
         asked = request("classify", runtime, {name: shaped})
         job = python_runner.Job(asked, asked["models"][0])
+        began = time.perf_counter_ns()
         answers = job.answers(job.model, 0, len(items))
+        elapsed = time.perf_counter_ns() - began
+    if recorder is not None:
+        recorder.add({name: items}, answers, [elapsed // len(items)] * len(items))
+        recorder.close()
     scores = answers[main_output()].reshape(len(items), -1)
     for number, row in enumerate(scores):
         best = np.argsort(-row, kind="stable")[:top]
@@ -267,15 +294,18 @@ def main() -> int:
     names = [runtime["name"] for runtime in MANIFEST["runtimes"]]
     parser.add_argument("--runtime", default="", choices=names, help="default: what works here")
     parser.add_argument("--top", type=int, default=3, help="how many classes to print")
+    parser.add_argument(
+        "--record", default="", metavar="FOLDER", help="count for `edgekit monitor`: no items"
+    )
     arguments = parser.parse_args()
     try:
         runtime = choose_runtime(arguments.runtime)
         if arguments.command == "classify":
             if not arguments.items:
                 parser.error("classify needs an .npy file, pictures or .wav files")
-            return classify(runtime, arguments.items, arguments.top)
+            return classify(runtime, arguments.items, arguments.top, arguments.record)
         if arguments.command == "watch":
-            return watch(runtime, arguments.items, arguments.top)
+            return watch(runtime, arguments.items, arguments.top, arguments.record)
         return {"selftest": selftest, "bench": bench}[arguments.command](runtime)
     except (RuntimeError, OSError, ValueError, python_runner.RuntimeMissing) as error:
         print(f"error: {error}", file=sys.stderr)

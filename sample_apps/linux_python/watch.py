@@ -11,10 +11,11 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 import python_runner
+import recorder as records
 
 # Seconds between two looks at the folder.
 PAUSE = 0.2
@@ -25,9 +26,19 @@ Namer = Callable[[int], str]
 
 
 class Stream:
-    """The opened model, the input and output that are used, and how many items it has had."""
+    """The opened model, the input and output that are used, and how many items it has had.
 
-    def __init__(self, request: Dict[str, Any], name: str, output: str):
+    ``recorder`` counts them, where one is given.
+    """
+
+    def __init__(
+        self,
+        request: Dict[str, Any],
+        name: str,
+        output: str,
+        recorder: Optional[records.Recorder] = None,
+    ):
+        self.recorder = recorder
         self.name, self.output = name, output
         request = {**request, "streams": [0]} if keeps_state(request) else request
         self.job = python_runner.Job(request, request["models"][0])
@@ -35,12 +46,16 @@ class Stream:
 
     def answer(self, items: Any) -> Any:
         """Outputs ``[n, ...]`` for items ``[n, ...]``, the state carried on."""
+        began = time.perf_counter_ns()
         self.job.raw = {self.name: items}
         feeds = self.job.feeds(self.job.model, 0, len(items))
         answers = python_runner.run_items(
             self.job, self.job.model, feeds, len(items), self.position
         )
         self.position += len(items)
+        if self.recorder is not None:
+            each = (time.perf_counter_ns() - began) // len(items)
+            self.recorder.add({self.name: items}, answers, [each] * len(items))
         return answers[self.output]
 
 
@@ -65,6 +80,8 @@ def watch(stream: Stream, folder: Path, read: Reader, label: Namer, top: int) ->
             try:
                 answers = stream.answer(read(str(path)))
             except (RuntimeError, OSError, ValueError) as error:
+                if stream.recorder is not None:
+                    stream.recorder.error()
                 line: Dict[str, Any] = {"file": path.name, "error": str(error)}
                 path.replace(folder / REFUSED / path.name)
             else:

@@ -35,6 +35,8 @@ from edgekit.targets.bundles.contents import (
 )
 from edgekit.targets.bundles.description import golden_files, manifest_of
 from edgekit.targets.bundles.materials import bill_of_materials, licence_text
+from edgekit.targets.bundles.monitoring import FILE as MONITORING
+from edgekit.targets.bundles.monitoring import monitoring_file
 from edgekit.targets.bundles.signing import SigningKey
 from edgekit.targets.catalog import Target
 from edgekit.types import Bundle
@@ -139,6 +141,8 @@ def _files(target: Target, contents: Contents, kind: str) -> dict[str, bytes]:
         files[COMPILED] = contents.compiled.read_bytes()
     files[LABELS] = "".join(f"{label}\n" for label in contents.labels).encode()
     files[CARD] = model_card(target, contents).encode()
+    if contents.monitoring is not None:
+        files[MONITORING] = monitoring_file(contents)
     if licence := licence_text(contents.licence):
         files[LICENCE] = licence.encode()
     files[SBOM] = bill_of_materials(target, contents, kind).encode()

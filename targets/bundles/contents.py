@@ -94,7 +94,8 @@ class Contents:
     are read. ``minimum_runtime`` is computed from the file's operators, ``arena`` the smallest that
     TFLM ran it in on this host, where that was tried. ``extra_files`` are the user's own, by their
     path in the bundle. ``saved_model`` is the folder of the one that ``model`` computes the same
-    as, where there is one. Where ``app_id`` or ``namespace`` are empty, ``app`` and ``code_name``
+    as, where there is one. ``monitoring`` are the golden statistics, none where there was no data.
+    Where ``app_id`` or ``namespace`` are empty, ``app`` and ``code_name``
     say what they are instead.
     """
 
@@ -123,6 +124,7 @@ class Contents:
     gate: Gate = Gate("not evaluated", "nobody says how it was judged")
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
     saved_model: Path | None = None
+    monitoring: Mapping[str, Json] | None = None
 
     @property
     def app(self) -> str:

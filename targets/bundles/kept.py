@@ -44,7 +44,10 @@ KEPT: Mapping[str, TypeAdapter[Any]] = {
     "boxes": TypeAdapter(BoxesSpec | None),
     "minimum_runtime": TypeAdapter(RuntimeNeed | None),
     "arena": TypeAdapter(Measurement | None),
+    "monitoring": TypeAdapter(dict[str, Any] | None),
 }
+# What runs of earlier versions did not keep.
+LATER = ("monitoring",)
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -87,7 +90,10 @@ def read_kept(folder: Path, model: Path) -> Contents:
     """
     try:
         facts = json.loads((folder / FILE).read_text())
-        kept = {name: kind.validate_python(facts[name]) for name, kind in KEPT.items()}
+        kept = {
+            name: kind.validate_python(facts.get(name) if name in LATER else facts[name])
+            for name, kind in KEPT.items()
+        }
         golden = facts["golden"]
         pairs = Golden(
             _read(golden["inputs"], folder),

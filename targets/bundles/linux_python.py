@@ -14,11 +14,13 @@ from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.archive import Contents
 from edgekit.targets.bundles.python_ranges import in_words, requires_python, shares
 from edgekit.targets.catalog import Runtime, Target
+from edgekit.targets.runners import FOLDER as RUNNERS
 from edgekit.targets.runners import RUNNER_FILES
 
 # Samples become features by it.
 SIGNALS = FOLDER / "processing" / "numpy" / "edgekit_signals.py"
 SOUNDS = FOLDER / "linux_python" / "sounds.py"
+RECORDER = RUNNERS / "recorder.py"
 APP = ("app.py", "pictures.py", "watch.py")
 
 README = """# {name} {version} for {title}
@@ -33,9 +35,15 @@ wheels for your Python, the others a certain one.
     python app.py classify items.npy
     python app.py classify {example}
     python app.py watch inbox           # one JSON line for every file put into the folder inbox
+    python app.py watch inbox --record records
 
 `manifest.json` describes the model's inputs and outputs, the preprocessing (the app applies it),
 and what was measured when this bundle was made.
+
+With `--record FOLDER` the app counts what the model is given and what it answers, by the bins of
+`monitoring.json`: statistics, one JSON line for a thousand items or an hour, and never an item. It
+is off unless asked for, takes at most 32 MB, and a full disk stops nothing. `edgekit monitor
+BUNDLE FOLDER` tells whether the model still meets what it was measured on.
 
 ## As a package
 
@@ -147,6 +155,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
         placed[SIGNALS.name] = SIGNALS.read_bytes()
         placed[SOUNDS.name] = SOUNDS.read_bytes()
     placed["python_runner.py"] = RUNNER_FILES["litert"].read_bytes()
+    placed["recorder.py"] = RECORDER.read_bytes()
     return placed | {name: text.encode() for name, text in texts.items()}
 
 

@@ -200,6 +200,30 @@ def test_app_classifies_digits(unpacked: Path, digits: Path, tmp_path: Path, run
     assert np.mean(np.array(named) == test["y"][:30].astype(str)) > 0.85
 
 
+def test_app_records_nothing_but_counts_in_the_bins_of_its_golden_items(
+    unpacked: Path, digits: Path, tmp_path: Path
+) -> None:
+    items = np.load(digits / "test.npz")["x"]
+    np.save(tmp_path / "items.npy", items)
+    done = app(unpacked, "classify", tmp_path / "items.npy", "--record", tmp_path / "records")
+    assert done.returncode == 0, done.stderr
+    (line,) = (tmp_path / "records" / "records.jsonl").read_text().splitlines()
+    record = json.loads(line)
+    golden = json.loads((unpacked / "monitoring.json").read_text())
+    assert record["golden"] == golden["digest"]
+    assert record["n"] == len(items) >= golden["items"]
+    for feature in golden["features"]:
+        counted = record["features"][feature["name"]]
+        if feature["side"] == "input":
+            # Most of them are the items that were judged.
+            shares = np.array([counted["counts"], feature["counts"]], float)
+            shares /= shares.sum(axis=1, keepdims=True)
+            assert np.abs(np.diff(shares, axis=0)).max() < 0.05, feature["name"]
+        assert sum(counted["counts"]) == len(items)
+    assert sum(record["classes"].values()) == len(items)
+    assert len(line) < 6000
+
+
 @pytest.mark.parametrize("shape", [(8, 8, 1), (8, 8), (64,), (1, 8, 8, 1)])
 def test_app_classifies_a_single_item_in_any_of_its_shapes(
     unpacked: Path, digits: Path, tmp_path: Path, shape: tuple[int, ...]

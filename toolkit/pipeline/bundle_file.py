@@ -51,7 +51,8 @@ def contents_of_file(
         with run.stage("golden pairs"):
             contents = contents_of(run, _candidate(run, model), model, items)
         golden = replace(contents.golden, random=not given)
-        yield replace(contents, golden=golden)
+        # Drawn items say nothing of what the model will meet.
+        yield replace(contents, golden=golden, monitoring=contents.monitoring if given else None)
 
 
 def _drawn(run: Run, model: SavedModel) -> Items:

@@ -14,6 +14,7 @@ from edgekit.pipeline.app_table import signing_key, with_app
 from edgekit.pipeline.box_places import boxes_of
 from edgekit.pipeline.bundle_kinds import file_name, kinds_of
 from edgekit.pipeline.golden_pairs import golden_pairs
+from edgekit.pipeline.golden_statistics import golden_statistics
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import box_spec, picture_size
@@ -170,6 +171,7 @@ def contents_of(
         boxes=_boxes(run, items, goldens),
         minimum_runtime=candidate.minimum_runtime,
         arena=memory.arena if memory else None,
+        monitoring=golden_statistics(run, candidate, reference, items, labels),
     )
 
 
