@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.data import images
+from edgekit.data.ahead import ahead
 from edgekit.data.blocks import Writer
 from edgekit.data.class_names import class_order
 from edgekit.data.dataset import LABELS, NAMES, Dataset, check_file, describe
@@ -21,6 +22,8 @@ from edgekit.types import Json, Preprocess
 
 INPUT = "x"
 MOST_FOLDERS = 64
+# A picture of a hundred megapixels takes 300 MB while it is decoded.
+MOST_THREADS = 8
 
 
 def matches(path: Path) -> bool:
@@ -68,17 +71,14 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         refusal = ParserFailure(DataError, "EK-DATA-003", reading.source, "a picture")
         stated = reading.preprocess.resize is not None
         sandbox = Sandbox(_folders(reading.path, files), (folder.absolute(),))
-        facts: Mapping[str, Any] = call_confined(
-            sandbox,
-            refusal,
-            decode,
-            Pictures(reading.source, reading.path, by_class),
-            spec,
-            stated,
-            names,
-            bool(reading.class_names),
-            folder,
-        )
+        pictures = Pictures(reading.source, reading.path, by_class)
+
+        def decoded(threads: int) -> Mapping[str, Any]:
+            given = (pictures, spec, stated, names, bool(reading.class_names), folder, threads)
+            facts: Mapping[str, Any] = call_confined(sandbox, refusal, decode, *given)
+            return facts
+
+        facts = _patiently(decoded)
         if not left_out:
             return facts
         count = len(files)
@@ -86,6 +86,19 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         return {**facts, "notices": [*facts["notices"], notice]}
 
     return reading.obtain(key, make)
+
+
+def _patiently(decoded: Callable[[int], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Decode with a thread for each core; where that fails, one by one, so that the right picture
+    is named.
+    """
+    threads = min(os.cpu_count() or 1, MOST_THREADS)
+    try:
+        return decoded(threads)
+    except DataError:
+        if threads == 1:
+            raise
+    return decoded(1)
 
 
 @dataclass(frozen=True)
@@ -104,19 +117,24 @@ def decode(
     names: tuple[str, ...],
     ordered: bool,
     folder: Path,
+    threads: int = 1,
 ) -> Mapping[str, Json]:
     """Write pictures as ``.npy`` files, in a process that may die of them; facts for the store.
 
     ``stated`` says that the size was the user's word, ``ordered`` that the order of the classes is.
     """
+
+    def picture_of(shown: str) -> images.Picture:
+        return images.read(pictures.path / shown, f"{source}: {shown}", spec)
+
     source = pictures.source
     writer = Writer(folder, source)
     tally, first = images.Tally(), ("", (0, 0))
     size: tuple[int, ...] = ()
     for name, files in pictures.by_class.items():
-        for shown in files:
+        for shown, wait in ahead(picture_of, files, threads):
             note(f"{source}: {shown}")
-            picture = images.read(pictures.path / shown, f"{source}: {shown}", spec)
+            picture = wait()
             tally.add(picture, spec)
             if not size:
                 size, first = picture.array.shape, (shown, picture.original_size)
