@@ -245,14 +245,16 @@ def _stage(
     feed = more.changed(plain)
     if len(feed.held_out):
         check_validation(model)
+    choice = more.choice or _choice(settings)
     if job.watching is not None:
         from edgekit.training.watch.watched import watched
 
         steps = begin * feed.steps_per_epoch
         held = plain.validation()
-        feed, watch = watched(model, feed, job.watching, alarms, held, steps)
+        restored = choice is not None and choice.restored
+        feed, watch = watched(model, feed, job.watching, alarms, held, steps, restored)
         heard = [*heard, *watch]
-    epochs, choice = begin + stage.epochs, more.choice or _choice(settings)
+    epochs = begin + stage.epochs
     with noticed(alarms) as retracing, prepared(model, feed, settings) as feed:
         # A coordinator's batches are not told of, nor is what is traced for them.
         heard = heard if spread() else [*heard, retracing.callback(model)]

@@ -27,10 +27,22 @@ class Attention3(keras.layers.Layer):
 class Attention2(tf_keras.layers.Layer):
     def call(self, x): return attend(x)
 
-def net(K):
+def subclass(K):
+    class Net(K.Model):
+        def __init__(self, layers):
+            super().__init__()
+            self.parts = layers
+        def call(self, x, training=None):
+            for layer in self.parts:
+                draws = isinstance(layer, (K.layers.Dropout, K.layers.BatchNormalization))
+                x = layer(x, training=training) if draws else layer(x)
+            return x
+    return Net
+
+def net(K, made):
     L = K.layers
-    model = K.Sequential([
-        L.InputLayer((8, 8, 1)), L.RandomTranslation(0.1, 0.1), L.Conv2D(4, 3, activation="relu"),
+    model = made([
+        L.RandomTranslation(0.1, 0.1), L.Conv2D(4, 3, activation="relu"),
         L.BatchNormalization(), L.Reshape((36, 4)), Attention3() if K is keras else Attention2(),
         L.Flatten(), L.Dropout(0.3), L.Dense(10),
     ])
@@ -40,8 +52,10 @@ def net(K):
     model.compile(optimizer, loss, metrics=["accuracy"])
     return model
 
-def keras3(): return net(keras)
-def keras2(): return net(tf_keras)
+def keras3(): return net(keras, lambda layers: keras.Sequential([keras.Input((8, 8, 1)), *layers]))
+def keras2(): return net(tf_keras, tf_keras.Sequential)
+def own3(): return net(keras, subclass(keras))
+def own2(): return net(tf_keras, subclass(tf_keras))
 """
 TRAIN = """
 import json, sys
@@ -129,12 +143,12 @@ def outcomes(shared: Path) -> dict[str, Any]:
 
     def make(folder: Path) -> None:
         prepare(folder)
-        tensorflow_script(TRAIN + FALLEN, folder, "keras3", "keras2")
+        tensorflow_script(TRAIN + FALLEN, folder, "keras3", "keras2", "own3", "own2")
 
     return dict(json.loads((once(shared / "resumed", make) / "outcomes.json").read_text()))
 
 
-@pytest.mark.parametrize("generation", ["keras3", "keras2"])
+@pytest.mark.parametrize("generation", ["keras3", "keras2", "own3", "own2"])
 def test_training_cut_off_in_mid_epoch_ends_with_the_same_bits(
     outcomes: dict[str, Any], generation: str
 ) -> None:

@@ -135,13 +135,14 @@ facts["rules"] = {
 }
 said = {
     "overfits": alarms.overfitting([2, 1.5, 1.2, 1, .8, .6], [2, 1.7, 2.1, 2.2, 2.3, 2.4]),
+    "best kept": alarms.overfitting([2, 1.5, 1.2, 1, .8, .6], [2, 1.7, 2.1, 2.2, 2.3, 2.4], True),
     "gets better": alarms.overfitting([2, 1.5, 1.2, 1, .8, .6], [2, 1.7, 1.6, 1.5, 1.4, 1.3]),
     "noise": alarms.overfitting([2, 1.5, 1.2, 1, .8, .6], [2, 1.5, 1.6, 1.55, 1.6, 1.5]),
     "one bad epoch": alarms.overfitting([2, 1.5, 1.2, 1, .8, .6], [2, 1.5, 1.5, 1.6, 1.6, 2.4]),
     "starves": alarms.starving(6.0, 10.0, 100), "waits a little": alarms.starving(2.0, 10.0, 100),
     "just began": alarms.starving(6.0, 10.0, 20), "short": alarms.starving(0.9, 1.0, 100),
 }
-facts["said"] = {name: advice and advice.message for name, advice in said.items()}
+facts["said"] = {n: a and f"{a.severity}: {a.message}" for n, a in said.items()}
 (folder / "facts.json").write_text(json.dumps(facts, default=float))
 """
 
@@ -225,6 +226,8 @@ def test_rules_name_what_is_wrong_and_are_silent_on_what_is_not(facts: dict[str,
         "some dead": [],
     }
     said = facts["said"]
-    assert "since epoch 2" in said.pop("overfits")
+    overfits, kept = said.pop("overfits"), said.pop("best kept")
+    assert overfits.startswith("warning: the model overfits: since epoch 2")
+    assert kept == f"{overfits}; the weights of the best epoch are kept".replace("warning", "info")
     assert "6 of 10 s in 100 steps (60%)" in said.pop("starves")
     assert set(said.values()) == {None}

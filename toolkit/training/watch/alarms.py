@@ -133,8 +133,13 @@ def died(step: int, items: int, seen: Mapping[str, str]) -> Advice:
     return Advice("EK-NOTE-203", "warning", message, fix)
 
 
-def overfitting(losses: Sequence[float], validation: Sequence[float]) -> Advice | None:
-    """Say that validation gets worse while training gets better, from the losses by epoch."""
+def overfitting(
+    losses: Sequence[float], validation: Sequence[float], restored: bool = False
+) -> Advice | None:
+    """Say that validation gets worse while training gets better, from the losses by epoch.
+
+    It is no warning where the best epoch's weights are ``restored`` in the end.
+    """
     if len(losses) != len(validation) or len(losses) <= OVERFIT_EPOCHS:
         return None
     best = min(range(len(validation)), key=lambda at: validation[at])
@@ -148,6 +153,9 @@ def overfitting(losses: Sequence[float], validation: Sequence[float]) -> Advice 
         f" {losses[best]:.3g} to {losses[-1]:.3g}, and on validation items it rose from"
         f" {validation[best]:.3g} to {validation[-1]:.3g}"
     )
+    if restored:
+        kept = f"{message}; the weights of the best epoch are kept"
+        return Advice("EK-NOTE-205", "info", kept, "fewer epochs would do, or more items")
     fix = (
         f"train for {best + 1} epochs or stop early, take more items or augment them, use dropout"
         " or weight decay, or a smaller model"

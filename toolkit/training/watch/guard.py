@@ -20,7 +20,8 @@ from edgekit.training.watch.steps import Look, TracedStep
 class Guard:
     """Judges a training by its losses, its looks and its waiting, and says what is wrong.
 
-    ``traced`` is None where the model's step cannot be looked at.
+    ``traced`` is None where the model's step cannot be looked at; the best epoch's weights are
+    ``restored`` in the end.
     """
 
     def __init__(
@@ -30,7 +31,9 @@ class Guard:
         traced: TracedStep | None,
         clock: InputClock | None,
         batch_at: Callable[[int], Batch] | None,
+        restored: bool = False,
     ) -> None:
+        self._restored = restored
         self._model, self._found, self.traced = model, found, traced
         self._clock, self._batch_at = clock, batch_at
         self._streaks = {rule: Streaks() for rule in ("vanish", "explode", "dead")}
@@ -123,5 +126,5 @@ class Guard:
         if "loss" in logs and "val_loss" in logs:
             self._losses.append(float(logs["loss"]))
             self._validation.append(float(logs["val_loss"]))
-            if advice := alarms.overfitting(self._losses, self._validation):
+            if advice := alarms.overfitting(self._losses, self._validation, self._restored):
                 self._found.add("", advice)

@@ -125,7 +125,8 @@ class TracedStep:
 
         model = self._model
         trained = [value_of(one) for one in model.trainable_variables]
-        if (own := own_step(model)) is not None:
+        own = own_step(model)
+        if own is not None:
             loss, pairs = own.look((x, y) if weight is None else (x, y, weight))
             by_variable = {id(value_of(one)): gradient for gradient, one in pairs}
             return loss, [by_variable.get(id(one)) for one in trained]

@@ -20,12 +20,13 @@ def watched(
     found: Alarms,
     held: Any | None,
     before: int = 0,
+    restored: bool = False,
 ) -> tuple[Feed, list[Any]]:
     """Watch a compiled model's training on a feed, and tell ``found`` what goes wrong.
 
     ``held`` are the batches it is validated on, with no more than the labels in ``y``. So many
-    steps were taken ``before`` by other optimizers. Returns the same feed, that times how long
-    steps wait for its batches, and callbacks.
+    steps were taken ``before`` by other optimizers; the best epoch's weights are ``restored`` in
+    the end. Returns the same feed, that times how long steps wait for its batches, and callbacks.
     """
     settings, clock = watching.settings, InputClock()
 
@@ -43,6 +44,7 @@ def watched(
         clock=clock,
         batch_at=batch_at,
         before=before,
+        restored=restored,
     )
     return _timed(feed, clock), heard
 
