@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ from edgekit.pipeline.sweep import overlaid, sweep
 from edgekit.project import Project
 from edgekit.types import Silent
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 MODEL = """
 import keras
 
@@ -29,6 +35,7 @@ def build(units=4):
         keras.Input((8,)), keras.layers.Dense(units, activation="relu"), keras.layers.Dense(2),
     ])
 """
+SEEDS = [0, 1]
 SWEEP = {
     "settings": {
         "learning_rate": {"low": 1e-6, "high": 0.1, "log": True},
@@ -38,12 +45,17 @@ SWEEP = {
 }
 
 
-def project(folder: Path, sweep: dict[str, Any] | None, **train: Any) -> Path:
+def project(
+    folder: Path,
+    sweep: dict[str, Any] | None,
+    arguments: dict[str, Any] | None = None,
+    **train: Any,
+) -> Path:
     (folder / "model.py").write_text(MODEL)
     (folder / "data.py").write_text(DATA)
     table: dict[str, Any] = {
         "schema": 1,
-        "model": {"name": "half", "source": "model.py:build"},
+        "model": {"name": "half", "source": "model.py:build", "arguments": arguments or {}},
         "data": {"train": "data.py:train", "validation": 0.25},
         "train": {"epochs": 2, **train, **({"sweep": sweep} if sweep else {})},
     }
@@ -107,7 +119,7 @@ def journal(folder: Path) -> str:
 @pytest.mark.slow
 def test_a_killed_sweep_goes_on_and_its_best_trial_is_trained(tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="it is in the extra 'sweep'")
-    project(tmp_path, {"trials": 2, **SWEEP})
+    project(tmp_path, {"trials": 2, "seeds": SEEDS, **SWEEP})
     process = subprocess.Popen(
         [EDGEKIT, "sweep", "--quiet"],
         cwd=tmp_path,
@@ -137,8 +149,27 @@ def test_a_killed_sweep_goes_on_and_its_best_trial_is_trained(tmp_path: Path) ->
     logs = tmp_path / "build" / "half" / "logs"
     assert len([one for one in logs.iterdir() if one.is_dir()]) >= 2
 
-    trained = edgekit("train", "--from-sweep", "--json", cwd=tmp_path)
-    assert trained.returncode == 0, trained.stderr
-    facts = json.loads(trained.stdout)
-    assert facts["figures"]["val_loss"] == best["value"]
+    # The settings that it prints are those of its trainings, one with each seed.
+    settings = tomllib.loads(found["toml"])
+    figures = []
+    for seed in SEEDS:
+        project(tmp_path, None, settings["model"]["arguments"], **settings["train"], seed=seed)
+        figures.append(trained(tmp_path)["val_loss"])
+    assert figures[0] != figures[1]
+    assert best["value"] == pytest.approx(sum(figures) / 2)
+
+    project(tmp_path, {"trials": 9, "time_limit": "1 s", "seeds": SEEDS, **SWEEP})
+    assert trained(tmp_path, "--from-sweep")["val_loss"] == figures[0]
+    # More trials were allowed, and no more time.
+    done = edgekit("sweep", "--json", cwd=tmp_path)
+    assert len(json.loads(done.stdout)["trials"]) == 2
+
+
+def trained(folder: Path, *options: str) -> dict[str, float]:
+    """The figures of a training that the store has already."""
+    done = edgekit("train", *options, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
     assert [stage["cached"] for stage in facts["stages"] if stage["name"] == "train"] == [True]
+    figures: dict[str, float] = facts["figures"]
+    return figures
