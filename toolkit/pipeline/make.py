@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from edgekit.errors import ConversionError, WorkerError
 from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
-from edgekit.pipeline import feeding, stage_results
+from edgekit.pipeline import feeding, stage_results, texts
 from edgekit.pipeline.carried import with_states
 from edgekit.pipeline.datasets import check_early, item_sizes, judged_early, training_data
 from edgekit.pipeline.distributed import part, trained
@@ -312,7 +312,7 @@ def training(run: Run, epochs: int) -> Training | None:
     dataset = training_data(run)
     if dataset is None or epochs == 0:
         return None
-    aside = feeding.aside(run, dataset)
+    aside, spoken = feeding.aside(run, dataset), texts.is_text_task(run)
     return Training(
         dataset=dataset,
         preprocess=run.project.data.preprocess.spec(),
@@ -323,7 +323,8 @@ def training(run: Run, epochs: int) -> Training | None:
         weights=feeding.weights(run, dataset, aside),
         augmentation=feeding.augmentation(run),
         judged=judged_early(run),
-        task=run.project.evaluate.task,
+        task=texts.TASK if spoken else run.project.evaluate.task,
+        texts=texts.spec_of(run) if spoken else None,
     )
 
 
@@ -339,4 +340,5 @@ def training_key(data: Training) -> Mapping[str, Json]:
         "weights": [data.weights.column, *data.weights.classes],
         "augmentation": data.augmentation.key if data.augmentation else None,
         "task": data.task,
+        **({"texts": asdict(data.texts)} if data.texts else {}),
     }

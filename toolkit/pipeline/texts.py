@@ -91,21 +91,27 @@ def reader_of(
         if task is not None and labels is not None and labels.dtype.kind == "U":
             raise object_error(source, LABELS, str(labels.dtype))
         return None
-    table, own = run.project.evaluate.text, run.project.evaluate.outputs.get(output)
+    own = run.project.evaluate.outputs.get(output)
     if (own.postprocess if own else None) or run.project.evaluate.postprocess:
         return None
-    spec = TextSpec(
+    spec = spec_of(run)
+    last = reference.last.get(output, "")
+    made = reader(spec, _sizes(reference, output), last, labels)
+    if made.why:
+        run.advise(Advice("EK-NOTE-074", "info", f"CTC: {made.why}"))
+    return made
+
+
+def spec_of(run: Run) -> TextSpec:
+    """Return how the project says that texts are read."""
+    table = run.project.evaluate.text
+    return TextSpec(
         read_alphabet(table.alphabet, run.project.root),
         table.blank,
         table.merge,
         table.padding,
         table.space,
     )
-    last = reference.last.get(output, "")
-    made = reader(spec, _sizes(reference, output), last, labels)
-    if made.why:
-        run.advise(Advice("EK-NOTE-074", "info", f"CTC: {made.why}"))
-    return made
 
 
 def _sizes(reference: SavedModel, output: str) -> tuple[int | None, ...]:

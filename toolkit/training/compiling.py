@@ -222,7 +222,8 @@ class _Found:
     def __init__(self, fits: Mapping[str, defaults.Fit]) -> None:
         only = next(iter(fits.values())) if len(fits) == 1 else None
         losses = only.loss if only else {name: fit.loss for name, fit in fits.items()}
-        metrics = [only.metric] if only else {name: [fit.metric] for name, fit in fits.items()}
+        named = {name: [fit.metric] if fit.metric else [] for name, fit in fits.items()}
+        metrics = next(iter(named.values())) if only else named
         self.config = {"loss": losses, "metrics": metrics}
         self.words = ", ".join(dict.fromkeys(fit.task for fit in fits.values()))
 
@@ -239,7 +240,7 @@ def _by_task(keras: Any, model: Any, feed: Feed) -> tuple[Feed, _Found]:
     for name, (output, answers) in outputs.items():
         labels = np.asarray(y[name] if isinstance(y, Mapping) else y)
         task = feed.task if len(outputs) == 1 else None
-        fits[name] = defaults.usual(keras, model, name, output, labels, answers, task)
+        fits[name] = defaults.usual(keras, model, name, output, labels, answers, task, feed.texts)
     if [fit.task for fit in fits.values()] == ["anomaly"]:
         feed = _with_targets(feed, lambda columns: columns.inputs)
         feed = replace(feed, pack_targets=feed.pack)

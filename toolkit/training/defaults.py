@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from edgekit.errors import DataError, ProjectError
 from edgekit.evaluation.tasks import TaskEvidence, detect
+from edgekit.evaluation.texts import TextSpec, reader
 from edgekit.models.inputs import dtype_name, inputs_of
+from edgekit.training.texts import ctc
 from edgekit.types import TensorSpec
 
 Array = npt.NDArray[Any]
@@ -23,10 +25,6 @@ NO_LOSS = {
         "a detector's loss matches boxes with its own anchors or grid, which its outputs do not"
         " tell",
         "give the model before its boxes are decoded, and a loss that matches them",
-    ),
-    "text": (
-        "a loss of texts needs the number of its blank token, and the lengths of the labels",
-        "give labels as token numbers, and a loss that knows both, such as keras.losses.CTC",
     ),
     "class-ids": (
         "a model that ends in class numbers has no gradient",
@@ -41,11 +39,11 @@ NO_LOSS = {
 
 @dataclass(frozen=True)
 class Fit:
-    """What an output is trained by: the task, loss and metric, both of Keras."""
+    """What an output is trained by: the task, loss and, where there is a usual one, metric."""
 
     task: str
     loss: Any
-    metric: Any
+    metric: Any | None
 
 
 def usual(
@@ -56,11 +54,13 @@ def usual(
     labels: Array,
     answers: Array,
     task: str | None = None,
+    texts: TextSpec | None = None,
 ) -> Fit:
     """Return loss and metric of one output, from its labels and a few of its answers.
 
-    A ``task`` that is stated is not detected. Raises :class:`ProjectError`, EK-TRAIN-002, where the
-    task has none.
+    A ``task`` that is stated is not detected; ``texts`` says how texts are read. Raises
+    :class:`ProjectError`: EK-TRAIN-002, where the task has no loss, or where it is not known which
+    token is CTC's blank.
     """
     shape, last = tuple(output.shape), _last_activation(model, output)
     spec = TensorSpec(name, shape, dtype_name(output))
@@ -71,6 +71,11 @@ def usual(
         raise _no_loss(name, error.message) from error
     if task in NO_LOSS:
         raise _no_loss(name, *NO_LOSS[task])
+    if task == "text":
+        read = reader(texts or TextSpec(), shape[1:], last, labels)
+        if not read.scored:
+            raise _no_loss(name, *NO_LOSS["class-ids"])
+        return Fit(task, ctc(read.blank, is_probability(answers)), None)
     loss, metric = _of_task(keras, task, labels, answers)
     return Fit(task, loss, metric)
 

@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 from edgekit.data import LABELS, Dataset, match
 from edgekit.data.preprocessing import factors, item_shape
+from edgekit.evaluation.texts import TextSpec, reader
 from edgekit.models.inputs import inputs_of
 from edgekit.models.load import library
 from edgekit.training.augment import Augmentation, Change, changes
 from edgekit.training.columns import Column, Columns, mapped
+from edgekit.training.texts import numbered
 from edgekit.types import Preprocess, TensorSpec
 
 Array = npt.NDArray[Any]
@@ -51,7 +53,8 @@ class Training:
     """Labelled items to train on, how to scale them, and how to fit.
 
     ``judged`` is what the model is judged by afterwards: its shape is looked at beforehand.
-    ``task`` is the one that is stated for them; without it, it is detected.
+    ``task`` is the one that is stated for them; without it, it is detected. ``texts`` says how
+    labels that are texts are read.
     """
 
     dataset: Dataset
@@ -64,6 +67,7 @@ class Training:
     augmentation: Augmentation | None = None
     judged: Dataset | None = None
     task: str | None = None
+    texts: TextSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Feed:
     seed: int
     changes: Mapping[str, Change]
     task: str | None = None
+    texts: TextSpec | None = None
 
     @classmethod
     def of(
@@ -116,6 +121,7 @@ class Feed:
             seed=seed,
             changes=changes(augmentation, firsts, seed) if augmentation else {},
             task=training.task,
+            texts=training.texts,
         )
 
     @property
@@ -245,7 +251,7 @@ def _columns(
     inputs = {
         spec.name: _input(mapped(arrays[spec.name]), spec, training.preprocess) for spec in specs
     }
-    labels, structure = _labels(model, dataset, targets)
+    labels, structure = _labels(model, dataset, targets, training.texts)
     return Columns(inputs, labels), structure
 
 
@@ -301,7 +307,7 @@ def _tuples(structure: Any) -> Any:
 
 
 def _labels(
-    model: Any, dataset: Dataset, targets: Array | None
+    model: Any, dataset: Dataset, targets: Array | None, texts: TextSpec | None
 ) -> tuple[Mapping[str, Column], Structure]:
     """Return the labels' columns, and their structure: one array, or a dict by output."""
     outputs = [str(name) for name in getattr(model, "output_names", None) or []]
@@ -309,12 +315,23 @@ def _labels(
     if targets is None and dataset.labels is None and outputs and set(outputs) <= set(beside):
         return {n: Column(mapped(beside[n]), _as_keras) for n in outputs}, dict
     if targets is None:
-        path = dataset.labels
-        if path is None or np.load(path, mmap_mode="r").dtype.kind == "U":
-            # It says what is wrong with them.
-            dataset.open_labels()
-        targets = mapped(path)  # type: ignore[arg-type]
+        targets = _only_labels(model, dataset, texts)
     return {LABELS: Column(targets, _as_keras)}, lambda tensors: tensors[LABELS]
+
+
+def _only_labels(model: Any, dataset: Dataset, texts: TextSpec | None) -> Array:
+    """Return the labels in one array; strings become token numbers, where they are texts."""
+    path = dataset.labels
+    if path is None:
+        return dataset.open_labels()
+    spelled = np.load(path, mmap_mode="r")
+    if spelled.dtype.kind != "U":
+        return mapped(path)
+    if texts is None:
+        # It says what is wrong with them.
+        return dataset.open_labels()
+    output = model.outputs[0]
+    return numbered(spelled, reader(texts, tuple(output.shape[1:]), "", spelled), dataset.source)
 
 
 def _as_keras(labels: Any) -> Any:

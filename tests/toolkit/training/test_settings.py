@@ -24,7 +24,9 @@ from edgekit.errors import EdgekitError
 from edgekit.project.train import TrainTable
 from edgekit.training import fit
 from edgekit.training.compiling import compile_model, own_steps_at_once
+from edgekit.evaluation.texts import TextSpec
 from edgekit.training.feed import Aside, Feed, Training
+from edgekit.training.texts import ctc
 from edgekit.types import Preprocess
 
 folder = Path(sys.argv[1])
@@ -140,6 +142,35 @@ for K, name in ((keras, "keras3"), (tf_keras, "keras2")):
     pointing = K.Sequential([
         K.layers.InputLayer((4,)), K.layers.Dense(10), K.layers.Reshape((5, 2))])
     task("keypoints", pointing, dataset("points", points))
+    def speaking():
+        return K.Sequential([K.layers.InputLayer((9, 4)), K.layers.Dense(4)])
+    sounds = rng.normal(size=(64, 9, 4)).astype("float32")
+    for label, y, spec in (
+        ("words", np.array(["abc", "ca", "b", "ab"] * 16), TextSpec(tuple("abc"), "first")),
+        ("tokens", np.tile([[1, 2, 3, -1], [3, 1, -1, -1]], (32, 1)), None),
+        ("last", np.tile([[0, 1, 2, 3], [2, 0, 3, 3]], (32, 1)), TextSpec(blank="last")),
+    ):
+        asked = replace(training(dataset(label, y, sounds)), task="text", texts=spec)
+        feed = Feed.of(spoken := speaking(), asked)
+        feed, found = compile_model(spoken, feed, TrainTable(), 2, folder)
+        x, y = (np.asarray(each) for each in feed.rows(np.arange(64)))
+        score = np.asarray(spoken(x))
+        # Keras has the blank first alone.
+        first = label != "last"
+        own = keras.losses.CTC()(
+            np.where(y < 0, 0, y) if first else (y + 1) % 4,
+            score if first else np.roll(score, 1, -1),
+        )
+        loss = float(np.mean(spoken.loss(y, score)))
+        chances = float(np.mean(ctc(0 if first else 3, True)(y, keras.ops.softmax(score))))
+        outcomes[f"{name} {label}"] = [found, loss, float(own), chances, y[:2].tolist()]
+    refused(f"{name} no blank", speaking(), dataset("no blank", np.full((64, 2), 2), sounds))
+    try:
+        spec = TextSpec(tuple("abe"), "first")
+        odd = dataset("odd", np.array(["ad"] * 64), sounds)
+        Feed.of(speaking(), replace(training(odd), texts=spec))
+    except EdgekitError as error:
+        outcomes[f"{name} misspelt"] = str(error)
     odd = (CLASSES == 0).astype(int)
     rebuilt = K.Sequential([K.layers.InputLayer((2, 2, 1)), K.layers.Conv2D(1, 1)])
     task("reconstruction", rebuilt, dataset("odd images", odd, image))
@@ -292,6 +323,33 @@ def test_uncompiled_model_gets_the_usual_loss_of_its_task(
 ) -> None:
     assert settings[f"{generation} {case}"] == [task, loss]
     assert settings[f"{generation} {case} logits"] is logits
+
+
+@GENERATIONS
+@pytest.mark.parametrize(
+    ("case", "numbers"),
+    [
+        ("words", [[1, 2, 3], [3, 1, -1]]),
+        ("tokens", [[1, 2, 3, -1], [3, 1, -1, -1]]),
+        ("last", [[0, 1, 2, 3], [2, 0, 3, 3]]),
+    ],
+)
+def test_texts_are_trained_by_ctc(
+    settings: dict[str, Any], generation: str, case: str, numbers: list[list[int]]
+) -> None:
+    task, loss, of_keras, of_chances, labels = settings[f"{generation} {case}"]
+    assert task == "text"
+    assert labels == numbers
+    assert loss == pytest.approx(of_keras, rel=1e-4)
+    assert of_chances == pytest.approx(of_keras, rel=1e-4)
+
+
+@GENERATIONS
+def test_texts_that_cannot_be_trained_on_are_told(
+    settings: dict[str, Any], generation: str
+) -> None:
+    assert "neither labels nor alphabet tell which output" in settings[f"{generation} no blank"]
+    assert "the alphabet has no 'd', which item 0 has: 'ad'" in settings[f"{generation} misspelt"]
 
 
 @GENERATIONS
