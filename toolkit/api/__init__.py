@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from edgekit.api.runs import swept as swept
     from edgekit.api.runs import train as train
     from edgekit.api.runs import verify as verify
+    from edgekit.api.tracking import sync as sync
     from edgekit.api.verdict import FinishedRun as FinishedRun
     from edgekit.api.verdict import check as check
     from edgekit.api.verdict import check_all as check_all
@@ -114,6 +115,7 @@ _ELSEWHERE = {
     "serve_logs": "logs",
     "serve_run": "pages",
     "set_up_devices": "machine",
+    "sync": "tracking",
     "together": "verdict",
     "told_apart": "verdict",
     "training_logs": "logs",

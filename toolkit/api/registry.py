@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from edgekit import history
 from edgekit.api.baselines import root_of, tolerances_of, with_details
 from edgekit.api.judgement import judge, latest, waivers_of
+from edgekit.api.tracking import record_version, who
 from edgekit.errors import RecordError
 from edgekit.gate.lock import Tolerances
 from edgekit.gate.verdict import as_evidence
@@ -90,11 +90,13 @@ def register(
     run = path if path.is_dir() else path.parent
     place = into or open_registry(root_of(path, project) or root)
     commit = history.commit_of(root)
-    version = place.add(judged, run, _who(root), commit, note)
+    version = place.add(judged, run, who(root), commit, note)
     new = version is not None
     if version is None:
         name = str(judged.model["name"])
         version = next(one for one in place.versions(name) if one.run == judged.run)
+    else:
+        record_version(project, place, version)
     return Registered(version, new, place.folder(version))
 
 
@@ -135,14 +137,19 @@ def promote(
             for check in checks
         )
         entry = Promotion(
-            alias, version.number, held, now(), _who(place.root.parent), reason, False, told
+            alias, version.number, held, now(), who(place.root.parent), reason, False, told
         )
         place.record(version.model, entry)
+        record_version(project, place, version, alias)
     return Promoted(version, alias, held, done, report, checks)
 
 
 def roll_back(
-    alias: str = CHAMPION, model: str | None = None, reason: str = "", place: Registry | None = None
+    alias: str = CHAMPION,
+    model: str | None = None,
+    reason: str = "",
+    place: Registry | None = None,
+    project: Project | None = None,
 ) -> Promoted:
     """Give an alias back to the version that held it before.
 
@@ -156,9 +163,10 @@ def roll_back(
         raise RecordError("EK-RECORD-006", message, "promote another: edgekit promote VERSION")
     version = place.find(f"{current.model}:{number}")
     _check_files(place, version)
-    who = _who(place.root.parent)
-    entry = Promotion(alias, number, current.number, now(), who, reason, rollback=True)
+    by = who(place.root.parent)
+    entry = Promotion(alias, number, current.number, now(), by, reason, rollback=True)
     place.record(version.model, entry)
+    record_version(project, place, version, alias)
     return Promoted(version, alias, current.number, True, _report_of(place, version, None), ())
 
 
@@ -202,14 +210,3 @@ def _check_alias(alias: str) -> None:
         message = f"{alias!r} cannot stand for a version"
         hint = "an alias is a word such as champion or candidate; numbers are versions"
         raise RecordError("EK-RECORD-003", message, hint)
-
-
-def _who(folder: Path) -> str:
-    """Return who registers or promotes: as git knows them, else the name of their account."""
-    known = history.author(folder if folder.is_dir() else Path.cwd())
-    if known:
-        return known
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgekit import pipeline, scratch
 from edgekit.api.judgement import latest
+from edgekit.api.tracking import record_bench, record_run, record_training
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.evaluation.metrics import METRICS
 from edgekit.pipeline import ModelFiles, Options, bundling, measure
@@ -91,7 +92,7 @@ def convert(
 
     Raises :class:`EdgekitError`. A failed gate is no error: see ``report.verdict``.
     """
-    return _run(pipeline.convert, project, options, progress)
+    return _run("convert", pipeline.convert, project, options, progress)
 
 
 def train(
@@ -102,7 +103,9 @@ def train(
     What is trained already comes from the store, a killed training resumes. Raises
     :class:`EdgekitError`.
     """
-    return pipeline.train(project, options or Options(), progress or Silent())
+    done = pipeline.train(project, options or Options(), progress or Silent())
+    record_training(project, done)
+    return done
 
 
 def sweep(
@@ -146,7 +149,7 @@ def compress(
     if not project.compress.schemes:
         hint = "say --prune 0.5, --cluster 16, --qat or --channels 0.5, or write [compress]"
         raise ProjectError("EK-PROJECT-011", "there is no compression scheme to apply", hint)
-    return _run(pipeline.compress_only, project, options, progress)
+    return _run("compress", pipeline.compress_only, project, options, progress)
 
 
 def lint_data(
@@ -255,6 +258,7 @@ def bench(
     bench_report.write(done, folder, table)
     details.write(measure.bench_details(done, options.command, project.root), folder)
     write_beside(done, folder)
+    record_bench(project, done, folder)
     return done
 
 
@@ -264,6 +268,7 @@ def _folder(project: Project, options: Options, run: str) -> Path:
 
 
 def _run(
+    command: str,
     job: Callable[[Project, Options, Progress], Report],
     project: Project,
     options: Options | None,
@@ -274,6 +279,7 @@ def _run(
     folder = _folder(project, options, report.run)
     write(report, folder)
     write_beside(report, folder)
+    record_run(project, report, folder, command)
     return report
 
 

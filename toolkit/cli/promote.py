@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ from edgekit.cli import completers
 from edgekit.cli.console import console, print_json, print_lines
 from edgekit.cli.help import documented
 from edgekit.cli.options import common, model_option, option, project_option
-from edgekit.cli.registry import place_of, registry_option
+from edgekit.cli.registry import place_of, project_of_model, registry_option
 from edgekit.cli.values import as_drop, as_share
 
 
@@ -51,7 +50,7 @@ def command(version: str, **options: Any) -> int:
     done = api.promote(
         version,
         options["to"],
-        _project(options, place.find(version).model),
+        project_of_model(options, place.find(version).model),
         options["reason"] or "",
         options["max_drop"],
         options["max_slowdown"],
@@ -80,14 +79,3 @@ def command(version: str, **options: Any) -> int:
         lines.append((f"not promoted: {done.alias} is {stays}, as before", "bold"))
     print_lines(console(False), lines)
     return done.report.verdict.exit_code
-
-
-def _project(options: dict[str, Any], model: str) -> Any:
-    """Return the model's project, where this folder has one: its budgets and waivers count."""
-    from edgekit.project import FILE, Project
-
-    file = options["project_file"] or (Path(FILE) if Path(FILE).is_file() else None)
-    if file is None:
-        return None
-    projects = Project.load_all(file, options["model_names"])
-    return next((project for project in projects if project.model.name == model), None)

@@ -12,12 +12,21 @@ from edgekit.cli import completers
 from edgekit.cli.console import console, print_json, print_lines
 from edgekit.cli.help import documented
 from edgekit.cli.options import FOLDER, common, model_option, option, project_option
+from edgekit.errors import ExitCode
 
 if TYPE_CHECKING:
     from edgekit.record import Registry, Version
 
 Line = tuple[str, str]
-ACTIONS = {"list": (0, 1), "add": (0, 1), "show": (1, 1), "diff": (2, 2), "rollback": (0, 1)}
+# How many names each takes.
+ACTIONS = {
+    "list": (0, 1),
+    "add": (0, 1),
+    "show": (1, 1),
+    "diff": (2, 2),
+    "rollback": (0, 1),
+    "sync": (0, 1000),
+}
 
 registry_option = option(
     "--registry FOLDER", "Where versions lie. Default: registry/ beside the project.", type=FOLDER
@@ -45,6 +54,7 @@ def command(action: str, names: tuple[str, ...], **options: Any) -> int:
     add [REPORT]         register a finished run; default: the newest run here
     show VERSION         its lineage from data to bundle, its figures, its files
     diff A B             what changed from one version to another
+    sync [RUN]...        send what MLflow has not got yet, with finished runs that are named
     rollback [ALIAS]     give an alias, by default champion, back to the version before
 
     VERSION is a number, an alias such as champion, or MODEL: and one of them. `edgekit promote`
@@ -56,13 +66,20 @@ def command(action: str, names: tuple[str, ...], **options: Any) -> int:
         raise click.UsageError(f"{action} takes {wants} name{'' if most == 1 else 's'}")
     if options["note"] and action not in ("add", "rollback"):
         raise click.UsageError(f"--note does not work with {action}")
-    act = {"list": _list, "add": _add, "show": _show, "diff": _diff, "rollback": _roll_back}
+    act = {
+        "list": _list,
+        "add": _add,
+        "show": _show,
+        "diff": _diff,
+        "rollback": _roll_back,
+        "sync": _sync,
+    }
     document, lines = act[action](names, options)
     if options["as_json"]:
         print_json(document)
     elif not options["quiet"] or action in ("show", "diff"):
         print_lines(console(False), lines)
-    return 0
+    return ExitCode.UNAVAILABLE if action == "sync" and document["kept"] else 0
 
 
 def place_of(options: dict[str, Any]) -> Registry:
@@ -74,6 +91,18 @@ def place_of(options: dict[str, Any]) -> Registry:
         return Registry(options["registry"])
     file = options["project_file"]
     return api.open_registry(Path(file).parent if file else Path.cwd())
+
+
+def project_of_model(options: dict[str, Any], model: str) -> Any:
+    """Return the model's project, where this folder has one: its budgets and waivers
+    count, and where it records."""
+    from edgekit.project import FILE, Project
+
+    file = options["project_file"] or (Path(FILE) if Path(FILE).is_file() else None)
+    if file is None:
+        return None
+    projects = Project.load_all(file, options["model_names"])
+    return next((project for project in projects if project.model.name == model), None)
 
 
 def _add(names: tuple[str, ...], options: dict[str, Any]) -> tuple[Any, list[Line]]:
@@ -203,8 +232,26 @@ def _roll_back(names: tuple[str, ...], options: dict[str, Any]) -> tuple[Any, li
     from edgekit.record import CHAMPION
 
     model = options["model_names"][0] if options["model_names"] else None
-    alias = names[0] if names else CHAMPION
-    done = api.roll_back(alias, model, options["note"] or "", place_of(options))
+    alias, place = names[0] if names else CHAMPION, place_of(options)
+    current = place.find(f"{model}:{alias}" if model else alias)
+    project = project_of_model(options, current.model)
+    done = api.roll_back(alias, current.model, options["note"] or "", place, project)
     document = {"version": str(done.version), "alias": alias, "before": done.before}
     text = f"{done.version} is {alias} again, instead of {done.version.model}:{done.before}"
     return document, [(text, "")]
+
+
+def _sync(names: tuple[str, ...], options: dict[str, Any]) -> tuple[Any, list[Line]]:
+    from dataclasses import asdict
+
+    from edgekit import api
+    from edgekit.project import FILE, Project
+
+    # The outbox is that of all models of a project.
+    project = Project.load_all(options["project_file"] or FILE, options["model_names"])[0]
+    done = api.sync(project, [Path(name) for name in names])
+    lines = [(f"sent {name}", "") for name in done.sent]
+    lines += [(f"not sent, as it was changed: {name}", "yellow") for name in done.lost]
+    if done.kept:
+        lines.append((f"{done.kept} not sent yet: {done.why}", "yellow"))
+    return asdict(done), lines or [("nothing to send", "")]

@@ -25,6 +25,7 @@ from edgekit.project.devices import Devices, DeviceTable
 from edgekit.project.models import several, tables_of
 from edgekit.project.own_targets import with_ids
 from edgekit.project.ratchet import LockTable, WaiverTable
+from edgekit.project.record import RecordTable
 from edgekit.project.table import Table
 from edgekit.project.tables import (
     BundleTable,
@@ -95,6 +96,8 @@ class Project(Table):
 
     ``waiver = [{ check = "size", reason = "shrunk in the next release", expires = 2027-01-31 }]``
     """
+    record: RecordTable = Field(default_factory=RecordTable)
+    """Where runs and versions are recorded besides registry/. ``record = { mlflow = true }``"""
     _root: Path = PrivateAttr(default_factory=Path.cwd)
     _origin: Path | None = PrivateAttr(default=None)
     _table: dict[str, Any] = PrivateAttr(default_factory=dict)

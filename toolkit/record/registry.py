@@ -102,7 +102,7 @@ class Registry:
                     registered=now(),
                     by=who,
                     verdict=report.verdict.status.value,
-                    lineage=_lineage(report),
+                    lineage=lineage_of(report),
                     targets=targets,
                     commit=commit,
                     note=note,
@@ -182,7 +182,8 @@ def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _lineage(report: Report) -> Lineage:
+def lineage_of(report: Report) -> Lineage:
+    """Return what a run's models were made of and by."""
     settings, environment = report.settings, report.environment
     packages = environment["packages"]
     tools = {name: str(packages[name]) for name in PACKAGES if name in packages}

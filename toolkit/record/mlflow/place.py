@@ -1,0 +1,49 @@
+"""Where a project's records go: a database or a server, and the outbox on the way there."""
+
+from __future__ import annotations
+
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.project import Project
+
+DATABASE, FILES = "mlflow.db", "mlartifacts"
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where records go: ``uri`` as MLflow takes it, ``artifacts`` a folder of a database's files.
+
+    A server has ``artifacts`` of its own. A command waits ``seconds`` at most.
+    """
+
+    uri: str
+    outbox: Path
+    experiment: str
+    artifacts: Path | None = None
+    seconds: float = 60.0
+
+    @property
+    def title(self) -> str:
+        """Its address for people: without a name or a password."""
+        if self.uri.startswith(SQLITE):
+            return self.uri
+        parts = urllib.parse.urlsplit(self.uri)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def place_of(project: Project, model: str) -> Place | None:
+    """Return where the records of a model go, or None where they go nowhere."""
+    table, root = project.record, project.root.resolve()
+    if not table.mlflow:
+        return None
+    uri = f"{SQLITE}{DATABASE}" if table.mlflow is True else str(table.mlflow)
+    artifacts = None
+    if uri.startswith(SQLITE):
+        # Where edgekit is called from must not matter.
+        uri = f"{SQLITE}{root / uri.removeprefix(SQLITE)}"
+        artifacts = root / (table.artifacts or FILES)
+    outbox = root / ".edgekit" / "outbox"
+    return Place(uri, outbox, table.experiment or model, artifacts, table.wait)
