@@ -198,7 +198,13 @@ class PlotsError(EdgekitError):
 
 
 class ServeError(EdgekitError):
-    """A page cannot be served here."""
+    """A page or a model cannot be served here."""
+
+
+class SelfTestFailed(ServeError):
+    """A model that is to be served does not give its golden outputs."""
+
+    exit_code = ExitCode.FAILED
 
 
 class HistoryError(EdgekitError):

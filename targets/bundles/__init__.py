@@ -32,7 +32,14 @@ from edgekit.targets.bundles.signing import (
     read_key,
     read_trusted,
 )
-from edgekit.targets.bundles.verify import Verified, is_whole, read_bundle_manifest, verify
+from edgekit.targets.bundles.verify import (
+    OpenedBundle,
+    Verified,
+    is_whole,
+    open_bundle,
+    read_bundle_manifest,
+    verify,
+)
 
 __all__ = [
     "LAYOUTS",
@@ -43,6 +50,7 @@ __all__ = [
     "Golden",
     "Layout",
     "Licence",
+    "OpenedBundle",
     "SigningKey",
     "TrustedKey",
     "Verified",
@@ -54,6 +62,7 @@ __all__ = [
     "make_delta",
     "model_delta",
     "new_key",
+    "open_bundle",
     "pack",
     "read_bundle_manifest",
     "read_kept",

@@ -14,32 +14,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgekit import scratch
-from edgekit.converters import flatbuffer
-from edgekit.errors import BundleError, DeviceError, DeviceNameError, EdgekitError, RunnerError
+from edgekit import nearby, scratch
+from edgekit.errors import (
+    BundleError,
+    DeviceError,
+    DeviceNameError,
+    NoBundleError,
+    RunnerError,
+)
 from edgekit.process import Limits
-from edgekit.targets import catalog
 from edgekit.targets.bundles.contents import MANIFEST, SIGNATURE
-from edgekit.targets.bundles.manifest import carrying, preprocess_of, read_manifest
-from edgekit.targets.bundles.model_check import check_model
+from edgekit.targets.bundles.golden_request import bundle_runners, golden_request, runtimes_of
+from edgekit.targets.bundles.manifest import read_manifest
 from edgekit.targets.bundles.reading import read_archive, unsafe
 from edgekit.targets.bundles.signing import TrustedKey, signer_of
 from edgekit.targets.devices import Transport
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.targets.runners import RUNNER_FILES
-from edgekit.types import ExpectedOutput, Json, Request, RunnerModel
+from edgekit.types import Json, Request
 
 SELFTEST_SECONDS = 300.0
 PASSED = "passed"
-# Whose outputs the golden ones are.
-GOLDEN = "litert"
 UNSIGNED, FOREIGN = "EK-BUNDLE-009", "EK-BUNDLE-011"
 # Reaches a device, now.
 OpenDevice = Callable[[], Transport]
-# Quantization steps by which a golden output may differ in any case.
-MOST_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -89,17 +86,68 @@ def verify(
     _check_files(path, files, {name: one["sha256"] for name, one in manifest["files"].items()})
     with scratch.held(prefix="edgekit-verify-") as folder:
         unpacked = folder / "bundle"
-        for name, content in files.items():
-            file = unpacked / name
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
-            except (FileExistsError, NotADirectoryError, IsADirectoryError, ValueError) as error:
-                raise unsafe(path, name) from error
+        _unpack(path, files, unpacked)
         selftests = _selftests(path, manifest, unpacked, devices)
     return Verified(
         manifest, len(files), selftests, signer.fingerprint if signer else "", bool(trusted)
     )
+
+
+@dataclass(frozen=True)
+class OpenedBundle:
+    """A bundle whose files are as its manifest says, unpacked in ``folder``.
+
+    ``request`` is its self-test, for one of ``runtimes``.
+    """
+
+    manifest: Mapping[str, Any]
+    folder: Path
+    request: Request
+    runtimes: tuple[str, ...]
+
+
+def open_bundle(path: Path, folder: Path) -> OpenedBundle:
+    """Check a bundle as ``verify`` does, but for running it, and unpack it into ``folder``.
+
+    One that is unpacked already is used where it lies; what was put beside its files is not looked
+    at. Raises :class:`BundleError`.
+    """
+    files = _read_folder(path) if path.is_dir() else read_archive(path)
+    if MANIFEST not in files:
+        raise BundleError("EK-BUNDLE-004", f"{path} has no {MANIFEST}")
+    manifest = read_manifest(path, files[MANIFEST])
+    _own_signature(path, files, manifest)
+    _check_files(path, files, {name: one["sha256"] for name, one in manifest["files"].items()})
+    if path.is_dir():
+        folder = path
+    else:
+        _unpack(path, files, folder)
+    request = golden_request(path, manifest, folder)
+    return OpenedBundle(manifest, folder, request, runtimes_of(manifest))
+
+
+def _read_folder(path: Path) -> dict[str, bytes]:
+    """Return the files of a bundle that is unpacked: those that its manifest lists."""
+    if not (path / MANIFEST).is_file():
+        hint = nearby.hint(path / MANIFEST)
+        raise NoBundleError("EK-BUNDLE-001", f"{path} is no unpacked bundle", hint)
+    content = (path / MANIFEST).read_bytes()
+    names = [*read_manifest(path, content)["files"], SIGNATURE]
+    found = {name: path / name for name in names if (path / name).is_file()}
+    outside = [n for n, f in found.items() if not f.resolve().is_relative_to(path.resolve())]
+    if outside:
+        raise unsafe(path, outside[0])
+    return {MANIFEST: content, **{name: file.read_bytes() for name, file in found.items()}}
+
+
+def _unpack(path: Path, files: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        file = folder / name
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError, ValueError) as error:
+            raise unsafe(path, name) from error
 
 
 def read_bundle_manifest(path: Path) -> Mapping[str, Any]:
@@ -180,35 +228,16 @@ def _selftests(
     folder: Path,
     devices: Mapping[str, OpenDevice] | None,
 ) -> Mapping[str, str]:
-    try:
-        outputs = manifest["golden"]["outputs"].items()
-        golden = {
-            name: ExpectedOutput(_inside(folder, g["file"]), g["tolerance"]) for name, g in outputs
-        }
-        inputs = manifest["golden"]["inputs"].items()
-        request = Request(
-            mode="selftest",
-            models=(RunnerModel("model", _inside(folder, manifest["model"]["file"])),),
-            inputs={name: _inside(folder, file) for name, file in inputs},
-            preprocess=preprocess_of(manifest),
-            signature=manifest["model"].get("signature"),
-            golden=golden,
-            **carrying(manifest),
-        )
-    except ValueError as error:
-        raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} names no file: {error}") from error
-    _check_tolerances(path, request, golden)
-    _check_answers(path, manifest, golden)
-    check_model(path, manifest, request.models[0].path)
+    request = golden_request(path, manifest, folder)
     if devices is not None:
         return {name: _selftest(path, name, request, open_) for name, open_ in devices.items()}
     here = LocalDevice(
         folder.with_name("requests"),
         folder.with_name("log.txt"),
         Limits(SELFTEST_SECONDS),
-        _runners(),
+        bundle_runners(),
     )
-    names = _local([str(runtime["name"]) for runtime in manifest["runtimes"]])
+    names = runtimes_of(manifest)
     return {
         name: _selftest(path, name, replace(request, runtime=name), lambda: here) for name in names
     }
@@ -230,79 +259,3 @@ def _selftest(path: Path, name: str, request: Request, open_device: OpenDevice) 
         message = f"{path}: the self-test fails on {name}"
         raise BundleError("EK-BUNDLE-006", message, f"golden outputs differ: {differences}")
     return f"{PASSED} on {result['items']} golden items"
-
-
-def _check_tolerances(path: Path, request: Request, expected: Mapping[str, ExpectedOutput]) -> None:
-    """Refuse a self-test that nothing could fail: a tolerance as large as the outputs, or no items.
-
-    Of a quantized output a few steps are always allowed.
-    """
-    try:
-        file = flatbuffer.read(request.models[0].path)
-        steps = file.outputs_of(request.signature)
-    except EdgekitError:
-        steps = {}
-    for name, golden in expected.items():
-        try:
-            values = np.load(golden.path, allow_pickle=False).astype(np.float64)
-            largest = float(np.abs(values).max())
-        except Exception as error:
-            message = f"{path}: the golden output {name!r} cannot be read"
-            raise BundleError("EK-BUNDLE-006", message, str(error)[:300]) from error
-        most = max(largest, MOST_STEPS * (steps[name].scale if name in steps else 0.0))
-        if not golden.tolerance <= most:
-            message = f"{path}: the self-test of output {name!r} cannot fail"
-            hint = f"tolerance {golden.tolerance:.3g} for values of at most {largest:.3g}"
-            raise BundleError("EK-BUNDLE-007", message, hint)
-
-
-def _check_answers(
-    path: Path, manifest: Mapping[str, Any], expected: Mapping[str, ExpectedOutput]
-) -> None:
-    """Refuse labels in another order than the golden items' answers have them."""
-    told = manifest["golden"].get("answers")
-    if told is None:
-        return
-    labels = manifest.get("labels", [])
-    try:
-        scores = np.load(expected[told["output"]].path, allow_pickle=False)
-        best = scores.reshape(len(scores), -1).argmax(axis=1)
-    except Exception as error:
-        message = f"{path}: the answers of output {str(told['output'])[:60]!r} cannot be read"
-        raise BundleError("EK-BUNDLE-006", message, str(error)[:300]) from error
-    named = [str(labels[k]) if k < len(labels) else str(k) for k in best]
-    wrong = [k for k, name in enumerate(told["labels"][: len(named)]) if name != named[k]]
-    if wrong or len(named) != len(told["labels"]):
-        item = wrong[0] if wrong else 0
-        message = f"{path}: the labels do not give the golden items' answers"
-        hint = f"item {item} is called {named[item][:60]!r} by them: are they in the model's order?"
-        raise BundleError("EK-BUNDLE-006", message, hint)
-
-
-def _local(named: Sequence[str]) -> tuple[str, ...]:
-    """Return the runtimes to try on this host: those that a manifest names, and LiteRT before them
-    where they are the catalog's and run on no host, as a phone's.
-    """
-    known = {runtime.name for target in catalog.every() for runtime in target.runtimes}
-    elsewhere = known.issuperset(named) and not _runners().keys() & set(named)
-    return tuple(dict.fromkeys((GOLDEN, *named) if elsewhere else named))
-
-
-def _runners() -> Mapping[str, Path]:
-    """Return the runners of the catalog's runtimes: a SavedModel in a bundle would be a program
-    to run.
-    """
-    named = {runtime.name for target in catalog.every() for runtime in target.runtimes}
-    return {name: RUNNER_FILES[name] for name in RUNNER_FILES if name in named}
-
-
-def _inside(folder: Path, name: str) -> Path:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise BundleError(
-            "EK-BUNDLE-003", f"the manifest names a file outside the bundle: {name!r}"
-        )
-    if not path.is_file():
-        message = f"the manifest names {name[:100]!r}, which is not in the bundle"
-        raise BundleError("EK-BUNDLE-004", message)
-    return path

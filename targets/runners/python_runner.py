@@ -1072,13 +1072,16 @@ def serve() -> None:
     """Answer JSON lines: first a bench request, then ``{"model", "seconds", "runs"}`` blocks.
 
     A request of another mode between them is run as it would be alone, with the runtime that is
-    there already.
+    there already; mode ``answer`` of ``answer_mode.py`` has all that follows.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a runtime that prints must not break the protocol
     running: Optional[Bench] = None
     for line in sys.stdin:
         request = json.loads(line)
+        if request.get("mode") == "answer":
+            beside("answer_mode").serve(request, sys.stdin.buffer, answers.buffer)
+            return
         if request.get("mode", "bench") != "bench":
             reply = handle(request, lambda result: MODES[request["mode"]](request, result))  # noqa: B023
         elif "mode" in request:

@@ -55,6 +55,7 @@ GROUPS = {
     "Record": {
         "registry": "keep versions on record: lineage, files, what is champion; roll back",
         "promote": "let a version be champion, where it is proven not worse",
+        "serve": "serve a bundle, a model or a version over HTTP, as TensorFlow Serving does",
     },
     "Ship": {
         "bundle": "make bundles of a finished run, or of a .tflite as it is",

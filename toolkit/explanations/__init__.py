@@ -46,7 +46,7 @@ AREAS = {
     "RECORD": "versions on record, and promotions",
     "REPORT": "reports of earlier runs",
     "RUNNER": "what runs a model on a device",
-    "SERVE": "pages that are served",
+    "SERVE": "pages and models that are served",
     "STORE": "the store and its disk",
     "TRAIN": "the settings of training",
     "USAGE": "the command line",

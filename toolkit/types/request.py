@@ -10,7 +10,9 @@ from typing import Any, Literal, TypedDict
 from edgekit.types.quantities import Preprocess
 
 SCHEMA = 1
-Mode = Literal["arena", "bench", "evaluate", "load", "memory", "profile", "selftest", "trace"]
+Mode = Literal[
+    "answer", "arena", "bench", "evaluate", "load", "memory", "profile", "selftest", "trace"
+]  # fmt: skip
 # A number, or what the runner finds best.
 Chosen = int | Literal["auto"]
 

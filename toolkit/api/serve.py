@@ -1,0 +1,138 @@
+"""A server over what runs on devices: a bundle, a model, or a version of the registry."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit import scratch
+from edgekit.api.registry import open_registry
+from edgekit.errors import RecordError, ServeError
+from edgekit.record import CHAMPION, Registry
+from edgekit.serving import Bounds, Source
+
+if TYPE_CHECKING:
+    from edgekit.serving.service import Service
+
+__all__ = ["Bounds", "ServeOptions", "find_source", "serve"]
+
+KERAS = (".keras", ".h5")
+SAVED_MODEL = "saved_model.pb"
+PACKAGES = ("starlette", "uvicorn", "httptools", "prometheus_client")
+HOST, PORT = "127.0.0.1", 8501
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How a model is served: where, under which name, within which bounds.
+
+    ``target`` says whose bundle of a registered version is served; without it LiteRT's.
+    """
+
+    host: str = HOST
+    port: int = PORT
+    name: str = ""
+    target: str = ""
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+def serve(
+    source: str,
+    options: ServeOptions | None = None,
+    place: Registry | None = None,
+    told: Callable[[str, Service], None] | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> None:
+    """Serve a bundle, a model or a version of the registry over HTTP, until SIGTERM or SIGINT.
+
+    ``told`` is called with the server's address when it is ready, and after each reload. Raises
+    :class:`ServeError` where the port cannot be had, or what is asked for cannot be served; and
+    :class:`BundleError` for a bundle that is damaged.
+    """
+    options, place = options or ServeOptions(), place or open_registry()
+    _check_installed()
+    from edgekit.serving import server
+
+    bound = server.listen(options.host, options.port)
+    url = server.address(bound)
+    with bound, scratch.held(prefix="edgekit-serve-") as work:
+
+        def find() -> Sequence[Source]:
+            return [_exported(find_source(source, options, place), work)]
+
+        asyncio.run(
+            server.run(
+                find,
+                bound,
+                work,
+                options.bounds,
+                lambda service: told(url, service) if told else None,
+                warn or (lambda _: None),
+            )
+        )
+
+
+def find_source(text: str, options: ServeOptions, place: Registry) -> Source:
+    """Return what a text names: a path, or else a version of the registry.
+
+    A version is ``MODEL@ALIAS``, ``MODEL:NUMBER``, ``MODEL`` for its champion, or what ``edgekit
+    promote`` takes. Raises :class:`RecordError` where there is none.
+    """
+    path = Path(text)
+    if path.exists() or path.suffix in (".gz", ".tgz", ".zip", ".tflite", *KERAS) or "/" in text:
+        return Source(path, name=options.name)
+    name = text.replace("@", ":", 1)
+    if text in place.models:
+        name = f"{text}:{CHAMPION}"
+    try:
+        version = place.find(name)
+    except RecordError as error:
+        message = f"there is no file and no registered version {text}"
+        raise ServeError("EK-SERVE-003", message, f"{error.message}\n{error.hint}") from error
+    targets = dict(version.targets)
+    if options.target and options.target not in targets:
+        message = f"{version} ships nothing for {options.target}"
+        raise ServeError("EK-SERVE-003", message, f"it ships for {', '.join(targets)}")
+    if not targets:
+        message = f"{version} ships nothing that could be served"
+        raise ServeError("EK-SERVE-003", message, "convert and register it again: edgekit convert")
+    chosen = targets[options.target or next(iter(targets))]
+    files = [file.path for file in chosen.bundles if file.path.endswith(".tar.gz")]
+    below = place.folder(version)
+    arm = name.rpartition(":")[2]
+    model = options.name or version.model
+    damaged = place.damaged(version)
+    if damaged:
+        message = f"{version} is not as it was registered"
+        raise ServeError("EK-SERVE-003", message, "\n".join(damaged[:5]))
+    return Source(below / (files[0] if files else chosen.model.path), arm, model, version.number)
+
+
+def _exported(source: Source, work: Path) -> Source:
+    """Return the SavedModel that a model of TensorFlow is exported to, safely, as ``convert`` does;
+    others as they are.
+
+    Raises :class:`ModelError` where it cannot be read, or is refused.
+    """
+    path = source.path
+    if not path.exists() or not (path.suffix in KERAS or (path / SAVED_MODEL).is_file()):
+        return source
+    from edgekit.api.runs import Options, export
+    from edgekit.project import Project
+
+    name = path.stem if path.suffix else path.resolve().name
+    table = {"model": {"source": str(path.resolve()), "name": name}}
+    made = export(Project.parse(table, Path.cwd()), Options(output=work / "exported", force=True))
+    return replace(source, path=made.files["saved_model"], name=source.name or name)
+
+
+def _check_installed() -> None:
+    """Raise :class:`ServeError` where what a server needs is not installed."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        message = f"to serve takes packages that are not installed: {', '.join(missing)}"
+        raise ServeError("EK-SERVE-002", message, "pip install 'edgekit[serve]'")

@@ -1,0 +1,275 @@
+"""The paths of a server: those of TensorFlow Serving's REST API, probes and metrics.
+
+Source: "RESTful API", TensorFlow Serving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from edgekit.serving import codec, metrics
+from edgekit.serving.arm import Arm
+from edgekit.serving.limits import Bounds, Refused
+from edgekit.serving.runner import Tensor
+from edgekit.serving.service import Service
+
+JSON = "application/json"
+REQUEST_ID = "x-request-id"
+PATH = re.compile(
+    r"/v1/models/(?P<name>[^/:]+)"
+    r"(?:/versions/(?P<number>\d{1,18})|/labels/(?P<label>[^/:]+))?"
+    r"(?P<verb>:\w+|/metadata)?"
+)
+# Names of data types in TensorFlow's protocol buffers.
+DTYPES = {
+    "float32": "DT_FLOAT", "float64": "DT_DOUBLE", "float16": "DT_HALF", "bool": "DT_BOOL",
+    **{f"{u}int{n}": f"DT_{u.upper()}INT{n}" for u in ("", "u") for n in (8, 16, 32, 64)},
+}  # fmt: skip
+# Longer ones are nobody's.
+LONGEST_ID = 128
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a path names: a model, a version of it or none, and what is asked of it."""
+
+    name: str
+    number: int | None
+    label: str | None
+    verb: str
+
+
+class Application:
+    """Answers requests about one service."""
+
+    def __init__(self, service: Service, bounds: Bounds) -> None:
+        self.service, self.bounds = service, bounds
+        self.metrics = service.metrics
+        self.asgi = Starlette(
+            routes=[
+                Route("/healthz", self._alive),
+                Route("/readyz", self._ready),
+                Route("/metrics", self._metrics),
+                Route("/v1/models/{rest:path}", self._model, methods=["GET", "POST"]),
+            ],
+            exception_handlers={404: _not_found, 405: _not_allowed},
+        )
+
+    async def _alive(self, request: Request) -> Response:
+        return _answer({"status": "alive"})
+
+    async def _ready(self, request: Request) -> Response:
+        service = self.service
+        arms = {name: arm.tested for name, arm in service.arms.items()}
+        told = {"ready": service.ready, "model": service.name, "versions": arms}
+        return _answer(told, 200 if service.ready else 503)
+
+    async def _metrics(self, request: Request) -> Response:
+        for name, arm in self.service.arms.items():
+            self.metrics.queue.labels(name).set(arm.waiting)
+            self.metrics.ready.labels(name).set(int(arm.ready))
+        return Response(self.metrics.text(), media_type=metrics.TYPE)
+
+    async def _model(self, request: Request) -> Response:
+        """Answer about the model, and count how that went."""
+        began, self_ = time.monotonic(), self.metrics
+        call = Call(request, began + self.bounds.seconds)
+        self_.in_flight.inc()
+        try:
+            response = await self._answered(call)
+        except Refused as error:
+            response = _answer({"error": error.message}, error.status, error.headers)
+        except ClientDisconnect:
+            # Nobody reads it; the code is nginx's for a client that went away.
+            response = _answer({"error": "the client went away"}, 499)
+        finally:
+            self_.in_flight.dec()
+        version = str(call.arm.model.number) if call.arm else ""
+        arm = call.arm.source.arm if call.arm else ""
+        name = self.service.name if call.arm else ""
+        self_.requests.labels(name, arm, version, str(response.status_code)).inc()
+        if call.items:
+            self_.seconds.labels(arm).observe(time.monotonic() - began)
+        return response
+
+    async def _answered(self, call: Call) -> Response:
+        place = call.place = _place(call.request)
+        if self.service.name and place.name != self.service.name:
+            raise Refused(404, f"the model here is {self.service.name!r}, not {place.name[:100]!r}")
+        self._found(call)
+        verbs: Mapping[str, Callable[[Call], Awaitable[Any]]] = {
+            "GET ": self._status,
+            "GET /metadata": self._metadata,
+            "POST :predict": self._predict,
+            "POST :classify": self._classify,
+        }
+        verb = f"{call.request.method} {place.verb}"
+        if verb not in verbs:
+            known = ", ".join(verbs)
+            raise Refused(404, f"there is no {verb!r}: {known}")
+        return _answer(await verbs[verb](call), headers={REQUEST_ID: call.id})
+
+    def _found(self, call: Call) -> Arm:
+        """Return the version that a request is for, now: while its body came in, another may have
+        taken the place, and one that was replaced answers only what it has.
+        """
+        call.arm = self.service.find(call.place.label, call.place.number)
+        return call.arm
+
+    async def _status(self, call: Call) -> Any:
+        arms, place = self.service.arms.values(), call.place
+        named = place.number is not None or place.label is not None
+        return {
+            "model_version_status": [
+                {
+                    "version": str(arm.model.number),
+                    "state": "AVAILABLE" if arm.ready else "LOADING",
+                    "status": {"error_code": "OK", "error_message": ""},
+                }
+                for arm in arms
+                if arm is call.arm or not named
+            ]
+        }
+
+    async def _metadata(self, call: Call) -> Any:
+        arm = _arm(call)
+        outputs = {name: _info(name, one) for name, one in arm.outputs.items()}
+        names = [codec.SIGNATURE] + [codec.RAW] * (arm.model.golden is not None)
+        signatures = {
+            name: {
+                "inputs": {
+                    k: _info(k, t) for k, t in codec.taken(name, arm.model, arm.inputs).items()
+                },
+                "outputs": outputs,
+                "method_name": "tensorflow/serving/predict",
+            }
+            for name in names
+        }
+        spec = {"name": arm.model.name, "signature_name": "", "version": str(arm.model.number)}
+        edgekit = {
+            "version": arm.model.version,
+            "arm": arm.source.arm,
+            "runtime": arm.runtime,
+            "self_test": arm.tested,
+            "preprocess": arm.model.preprocess.facts,
+            "classes": list(arm.model.classes),
+        }
+        return {
+            "model_spec": spec,
+            "metadata": {"signature_def": {"signature_def": signatures}},
+            "edgekit": edgekit,
+        }
+
+    async def _predict(self, call: Call) -> Any:
+        body = codec.parse(await self._body(call))
+        arm = self._found(call)
+        tensors = codec.taken(body.signature_name, arm.model, arm.inputs)
+        asked = codec.read_predict(body, tensors)
+        return codec.predicted(asked, await self._outputs(call, asked))
+
+    async def _classify(self, call: Call) -> Any:
+        body = codec.parse(await self._body(call))
+        arm = self._found(call)
+        golden = arm.model.golden
+        tensors = codec.raw_inputs(golden) if golden else arm.inputs
+        asked = codec.read_classify(body, tensors)
+        return codec.classified(arm.model, await self._outputs(call, asked))
+
+    async def _outputs(self, call: Call, asked: codec.Asked) -> Any:
+        arm = _arm(call)
+        answer = await arm.predict(asked.inputs, asked.raw, call.until)
+        call.items = asked.items
+        self.metrics.items.labels(arm.source.arm).inc(asked.items)
+        self.metrics.computing.labels(arm.source.arm).observe(answer.seconds)
+        return answer.outputs
+
+    async def _body(self, call: Call) -> bytes:
+        """Return a request's body. Raises :class:`Refused`: 413, 408."""
+        request, most = call.request, self.bounds.body
+        told = request.headers.get("content-length", "")
+        if told.isdigit() and int(told) > most:
+            raise _too_large(most)
+        late = f"the body took longer than {self.bounds.seconds:g} s"
+        try:
+            return await asyncio.wait_for(_read(request, most), call.until - time.monotonic())
+        except asyncio.TimeoutError:
+            raise Refused(408, late, {"Connection": "close"}) from None
+
+
+class Call:
+    """A request on its way: when its time is over, and what is known of it so far."""
+
+    def __init__(self, request: Request, until: float) -> None:
+        self.request, self.until = request, until
+        self.place = Place("", None, None, "")
+        self.arm: Arm | None = None
+        self.items = 0
+        self.id = request.headers.get(REQUEST_ID, "")[:LONGEST_ID] or uuid.uuid4().hex
+
+
+def _arm(call: Call) -> Arm:
+    if call.arm is None:
+        raise Refused(503, "the model is being loaded")
+    return call.arm
+
+
+def _place(request: Request) -> Place:
+    found = PATH.fullmatch(request.url.path)
+    if found is None:
+        raise Refused(
+            404,
+            "paths are /v1/models/NAME, with /versions/N or /labels/L, and :predict or /metadata",
+        )
+    number = found["number"]
+    return Place(
+        found["name"], int(number) if number else None, found["label"], found["verb"] or ""
+    )
+
+
+async def _read(request: Request, most: int) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(413, f"the body is larger than {most:,} bytes", {"Connection": "close"})
+
+
+def _info(name: str, tensor: Tensor) -> dict[str, Any]:
+    sizes = [-1, *(-1 if size is None else size for size in tensor.item)]
+    return {
+        "dtype": DTYPES.get(tensor.dtype, "DT_INVALID"),
+        "tensor_shape": {
+            "dim": [{"size": str(size), "name": ""} for size in sizes],
+            "unknown_rank": False,
+        },
+        "name": name,
+    }
+
+
+def _answer(told: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(codec.dumps(told), status, headers, JSON)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return _answer({"error": "paths are /v1/models/NAME, /healthz, /readyz and /metrics"}, 404)
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    return _answer({"error": f"{request.method} is not answered here"}, 405)

@@ -1,0 +1,127 @@
+"""One model in service: its arms by label and number, opened, reloaded and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from edgekit.errors import EdgekitError, ServeError
+from edgekit.serving.arm import Arm
+from edgekit.serving.limits import Bounds, Refused, busy
+from edgekit.serving.metrics import Metrics
+from edgekit.serving.source import Source
+from edgekit.targets.bundles.tf_serving import LABEL
+
+
+class Find(Protocol):
+    """Tells where the versions lie that are to be served; the first is the one by default."""
+
+    def __call__(self) -> Sequence[Source]:
+        """Return them as they are now: an alias of the registry may have moved."""
+
+
+class Service:
+    """The versions of one model that are served now."""
+
+    def __init__(self, find: Find, work: Path, bounds: Bounds, metrics: Metrics) -> None:
+        self._find, self._work, self._bounds, self.metrics = find, work, bounds, metrics
+        self._arms: dict[str, Arm] = {}
+        self._turn = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+        self.name = ""
+        self.stopping = False
+
+    @property
+    def arms(self) -> Mapping[str, Arm]:
+        """The versions by the name of their arm, the default one first."""
+        return self._arms
+
+    @property
+    def main(self) -> Arm:
+        """The version that answers where none is named. Raises :class:`Refused` before there is."""
+        for arm in self._arms.values():
+            return arm
+        raise busy("the model is being loaded")
+
+    @property
+    def ready(self) -> bool:
+        """Whether every version can answer."""
+        arms = self._arms.values()
+        return bool(arms) and not self.stopping and all(arm.ready for arm in arms)
+
+    async def load(self) -> None:
+        """Open the versions anew beside those that are served, then take their place.
+
+        What came before is answered by those it came to. Raises :class:`EdgekitError` where one
+        cannot be opened: those that are served stay.
+        """
+        async with self._turn:
+            opened: list[Arm] = []
+            try:
+                for source in await asyncio.to_thread(self._find):
+                    opened.append(await Arm.open(source, self._work, self._bounds, self.metrics))
+                arms = _told_apart(opened)
+            except BaseException:
+                await asyncio.gather(*(arm.close() for arm in opened))
+                raise
+            before, self._arms = self._arms, {arm.source.arm: arm for arm in arms}
+            self.name = arms[0].model.name
+            for arm in before.values():
+                task = asyncio.create_task(arm.close())
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    async def reload(self) -> str:
+        """Load again; say what went wrong, empty where nothing did."""
+        try:
+            await self.load()
+        except (EdgekitError, OSError) as error:
+            self.metrics.reloads.labels("failed").inc()
+            return str(error)
+        self.metrics.reloads.labels("done").inc()
+        return ""
+
+    async def close(self) -> None:
+        """Answer what waits, then end every runner."""
+        self.stopping = True
+        arms = tuple(self._arms.values())
+        await asyncio.gather(*(arm.close() for arm in arms), *self._closing)
+
+    def find(self, label: str | None, number: int | None) -> Arm:
+        """Return the version of a label or a number. Raises :class:`Refused` (404)."""
+        main = self.main
+        if label is not None:
+            arm = self._arms.get(label) or (main if label == LABEL else None)
+            if arm is None:
+                known = ", ".join(dict.fromkeys([*self._arms, LABEL]))
+                raise Refused(404, f"no version of {self.name} is labelled {label!r}: {known}")
+            return arm
+        if number is not None:
+            for arm in self._arms.values():
+                if arm.model.number == number:
+                    return arm
+            known = ", ".join(str(arm.model.number) for arm in self._arms.values())
+            raise Refused(404, f"version {number} of {self.name} is not served: {known}")
+        return main
+
+
+def _told_apart(arms: Sequence[Arm]) -> Sequence[Arm]:
+    """Return the versions under one name, each with a number of its own.
+
+    Raises :class:`ServeError` where they are not of one kind.
+    """
+    first, taken = arms[0].model, set[int]()
+    for arm in arms:
+        if (arm.inputs, arm.outputs.keys()) != (arms[0].inputs, arms[0].outputs.keys()):
+            message = f"{arm.source.arm} and {arms[0].source.arm} take or give different things"
+            hint = "two versions side by side have the same inputs and outputs, by name and shape"
+            raise ServeError("EK-SERVE-006", message, hint)
+        number = arm.model.number
+        while number in taken:
+            number += 1
+        taken.add(number)
+        arm.model = replace(arm.model, name=first.name, number=number)
+    return arms
