@@ -79,6 +79,7 @@ class ReadPage(HTMLParser):
             self._places.pop()
 
     def handle_data(self, data: str) -> None:
+        data = data.replace("\u00a0", " ")
         tag = self._open[-1] if self._open else ""
         if tag == "json":
             self._data += data

@@ -50,7 +50,8 @@ def budget_row(check: CheckResult, at: str) -> BudgetRow:
         figure(check),
         bounds(check),
         margin(check),
-        outcome(check),
+        # The fix has a line of its own.
+        outcome(check).removesuffix(f"\n  {check.fix}"),
         check.fix,
         check.candidate,
         check.target,

@@ -15,7 +15,7 @@
   // Every chart has its figures as a table too, for whoever does not see the picture.
   const table = (caption, headings, rows) => {
     const folded = element("details", "", { class: "figures" });
-    const scroll = element("div", "", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption });
+    const scroll = element("div", "", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${caption}, as a table` });
     const made = element("table", "");
     made.append(element("caption", caption));
     const head = made.createTHead().insertRow();
@@ -23,7 +23,10 @@
     const body = made.createTBody();
     for (const cells of rows) {
       const line = body.insertRow();
-      cells.forEach((cell, at) => line.append(element(at ? "td" : "th", cell, at ? {} : { scope: "row" })));
+      cells.forEach((cell, at) => {
+        const prose = String(cell).length > 30 ? { class: "prose" } : {};
+        line.append(element(at ? "td" : "th", cell, at ? prose : { scope: "row", ...prose }));
+      });
     }
     scroll.append(made);
     folded.append(element("summary", "The same as a table"), scroll);
@@ -31,7 +34,8 @@
   };
 
   const percent = (share) => `${d3.format(".1f")(100 * share)} %`;
-  const bounds = (reading) => (reading ? `${reading.text} ${reading.bounds}`.trim() : "–");
+  // The two ends of an interval stay on one line.
+  const bounds = (reading) => (reading ? `${reading.text} ${reading.bounds.replace(", ", ",\u00a0")}`.trim() : "–");
 
   const plot = (chart, options) => {
     const drawn = Plot.plot({ style: { background: "none", color: "var(--quiet)", fontSize: "12px", overflow: "visible" }, ...options });
@@ -351,7 +355,7 @@
       const points = sides.flatMap(([key, side, color, dash]) => panel[key].map((y, at) => ({ x: at + 1, y, side, color, dash })).filter((point) => point.y !== null));
       return plot({ ...chart, title: `${panel.name} by epoch` }, {
         width, height: 180, marginLeft: 52, marginBottom: 38, marginTop: 24,
-        x: { label: chart.x.label, labelAnchor: "center", labelArrow: "none", tickFormat: "d", ticks: Math.min(epochs, 10) },
+        x: { label: chart.x.label, labelAnchor: "center", labelArrow: "none", tickFormat: "d", ticks: Math.min(epochs, 10, Math.floor(width / 45)) },
         y: { label: panel.name, grid: true, labelArrow: "none", ticks: 4 },
         color: { type: "identity" },
         marks: [

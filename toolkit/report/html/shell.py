@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
 HERE = files("edgekit.report.html")
 LIBRARIES = ("vendor/d3.min.js", "vendor/plot.min.js")
-SCRIPT, DRAWING, STYLE = "page.js", "charts.js", "page.css"
+SCRIPTS, DRAWING, STYLE = ("page.js", "stacks.js"), "charts.js", "page.css"
 # In JSON these can only stand in a string: there each may be written as an escape.
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+# Between a figure and its unit a line does not end.
+UNIT = re.compile(r"(?<=\d) (?=[^\W\d]|%)")
+# What is written small at the start of a sentence, too.
+SMALL = re.compile(r"(edgekit|tflm|tflite|litert|tf)\b")
 # A sign beside the word, so that colour alone never tells.
 SIGNS = {
     Status.PASSED: ("good", "✓"),
@@ -84,7 +89,7 @@ def badge(status: Status) -> Badge:
 def render(page: Page) -> str:
     """Return the page as one HTML document."""
     drawing = (*LIBRARIES, DRAWING) if page.charts or page.pictures else ()
-    scripts = [_read(name) for name in (SCRIPT, *drawing)]
+    scripts = [_read(name) for name in (*SCRIPTS, *drawing)]
     return (
         _environment()
         .get_template("page.html.j2")
@@ -139,6 +144,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["sentence"] = _sentence
+    environment.filters["whole"] = lambda text: UNIT.sub("\u00a0", text)
     environment.filters["short"] = lambda value: words.number(value, 3)
     return environment
 
@@ -147,7 +153,7 @@ def _sentence(text: str) -> str:
     """Return a message with a capital, and what stands in backticks as code."""
     import markupsafe
 
-    parts = (text[:1].upper() + text[1:]).split("`")
+    parts = (text if SMALL.match(text) else text[:1].upper() + text[1:]).split("`")
     if not len(parts) % 2:
         return text
     shown = [
