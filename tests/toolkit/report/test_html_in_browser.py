@@ -36,7 +36,8 @@ SAMPLE = Path(__file__).parent / "samples" / "report_failing.json"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 PROBE = """<script>addEventListener("load", () => setTimeout(async () => {
-  const said = { wide: [document.documentElement.scrollWidth, innerWidth], drawn: [], axe: [], cut: [] };
+  const wide = [document.documentElement.scrollWidth, innerWidth];
+  const said = { wide, drawn: [], axe: [], cut: [] };
   for (const folded of document.querySelectorAll("main details")) folded.open = true;
   await new Promise((done) => setTimeout(done, 400));
   for (const place of document.querySelectorAll(".scroll")) {
