@@ -113,12 +113,14 @@ PLANTED = {
 
 
 @pytest.fixture(scope="module", params=GENERATIONS)
-def trained(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, test_data: Path
-) -> dict[str, Any]:
+def trained(request: pytest.FixtureRequest, shared: Path, test_data: Path) -> dict[str, Any]:
+    """What trainings with and without a planted fault said."""
     images = test_data / "fashion_mnist" / "fashion_train.npz"
-    shared = tmp_path_factory.getbasetemp().parent / f"alarms-{request.param}"
-    folder = once(shared, lambda part: tensorflow_script(SCRIPT, part, request.param, images))
+
+    def make(part: Path) -> None:
+        tensorflow_script(SCRIPT, part, request.param, images)
+
+    folder = once(shared / f"alarms-{request.param}", make)
     found: dict[str, Any] = json.loads((folder / "facts.json").read_text())
     return found
 

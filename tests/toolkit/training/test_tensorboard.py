@@ -110,12 +110,14 @@ if hold := os.environ.get("EDGEKIT_HOLD"):
 
 
 @pytest.fixture(scope="module", params=["keras", "tf_keras"])
-def board(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
-    shared = tmp_path_factory.getbasetemp().parent / f"board-{request.param}"
+def board(request: pytest.FixtureRequest, shared: Path) -> dict[str, Any]:
+    """What the real server says of a training's logs."""
     plugins = ["profile"] if find_spec("tensorboard_plugin_profile") else []
-    folder = once(shared, lambda part: tensorflow_script(SCRIPT, part, request.param, *plugins))
+
+    def make(part: Path) -> None:
+        tensorflow_script(SCRIPT, part, request.param, *plugins)
+
+    folder = once(shared / f"board-{request.param}", make)
     found: dict[str, Any] = json.loads(Path(folder / "facts.json").read_text())
     return found
 

@@ -47,9 +47,8 @@ class Looks:
     def step(self, step: int) -> None:
         """Look after a step, where it is time."""
         if self._next is None:
-            first = self._budget.elapsed
             for name, share in SHARES.items():
-                self._budget.expect(name, share * first)
+                self._budget.expect(name, share)
             self._next = step
         if self._board is not None and "graph" in self._unseen:
             self._look("graph", self._board.graph)
