@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ import pytest
 from distributing import STEPS, prepare, settings, training
 from forking import tensorflow_script
 
-from conftest import once
+from conftest import EDGEKIT, once
 from edgekit.process import Limits
 from edgekit.project.train import TrainTable
 from edgekit.training import cluster
@@ -26,6 +28,18 @@ from edgekit.training.state import State, StateFolder
 from edgekit.worker import Worker
 
 TESTS = Path(__file__).parents[2]
+PROJECT = """
+schema = 1
+[model]
+name = "spread"
+source = "model.py:keras3"
+[data]
+train = "train.npz"
+[train]
+strategy = "multi_worker"
+workers = 2
+epochs = 2
+"""
 ALONE = """
 import sys
 from pathlib import Path
@@ -39,6 +53,12 @@ table = settings(strategy, **more)
 partial = folder / f"{function}-{strategy}"
 train_member(f"model.py:{function}", folder, training(folder), partial, table, Place())
 """
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def state(folder: Path) -> State:
@@ -108,25 +128,39 @@ def test_mirrored_on_two_devices_ends_as_one_process(alone: Path, function: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("function", ["keras3", "keras2"])
-def test_two_workers_end_alike_and_as_one_process(
-    alone: Path, tmp_path: Path, function: str
+def test_killed_workers_end_with_the_bits_of_those_that_were_not(
+    alone: Path, tmp_path: Path
 ) -> None:
-    prepare(tmp_path)
+    whole_folder, killed_folder = tmp_path / "whole", tmp_path / "killed"
+    whole_folder.mkdir()
+    prepare(whole_folder)
     table = settings("multi_worker", workers=2)
-    done = cluster.together(members(tmp_path, function, table, {}), table)
+    done = cluster.together(members(whole_folder, "keras3", table, {}), table)
     assert not done.deaths
     first, second = done.results
     assert first["weights"] == second["weights"]
-    whole, one = state(tmp_path / f"{function}-multi_worker"), state(alone / f"{function}-default")
-    assert furthest(one, whole) < 1e-5
-    assert whole.memory["best"]["epoch"] == one.memory["best"]["epoch"]
-    if function == "keras3":
-        _killed_workers_end_with_the_same_bits(tmp_path / "killed", whole)
+    whole = state(whole_folder / "keras3-multi_worker")
+    _is_of_one_process(whole, alone, "keras3")
+    after = _killed(killed_folder, "keras3")
+    assert all((after.arrays[n] == whole.arrays[n]).all() for n in whole.arrays)
+    # The sums behind the figures of an epoch are put together in another order.
+    for row, other in zip(after.memory["rows"], whole.memory["rows"], strict=True):
+        assert row == pytest.approx(other, rel=1e-5)
 
 
-def _killed_workers_end_with_the_same_bits(folder: Path, whole: State) -> None:
-    """A worker is killed in mid-epoch, and after that the chief."""
+@pytest.mark.slow
+def test_killed_workers_of_tf_keras_end_as_one_process(alone: Path, tmp_path: Path) -> None:
+    _is_of_one_process(_killed(tmp_path / "killed", "keras2"), alone, "keras2")
+
+
+def _is_of_one_process(of_two: State, alone: Path, function: str) -> None:
+    one = state(alone / f"{function}-default")
+    assert furthest(one, of_two) < 1e-5
+    assert of_two.memory["best"]["epoch"] == one.memory["best"]["epoch"]
+
+
+def _killed(folder: Path, function: str) -> State:
+    """Kill a worker in mid-epoch, and after that the chief: what the training comes to."""
     folder.mkdir()
     prepare(folder)
     table, started = settings("multi_worker", workers=2), {}
@@ -134,22 +168,48 @@ def _killed_workers_end_with_the_same_bits(folder: Path, whole: State) -> None:
 
     def kill() -> None:
         for name, step in (("worker 1", 9), ("worker 0", 18)):
-            while newest(folder / "keras3-multi_worker" / "states") < step:
+            while newest(folder / f"{function}-multi_worker" / "states") < step:
                 time.sleep(0.01)
             os.kill(started[name].pid, signal.SIGKILL)
             killed.append(name)
 
     threading.Thread(target=kill, daemon=True).start()
-    done = cluster.together(members(folder, "keras3", table, started), table)
+    done = cluster.together(members(folder, function, table, started), table)
     assert killed == ["worker 1", "worker 0"]
     assert [death.partition(" of")[0] for death in done.deaths] == killed
     assert "SIGKILL" in done.deaths[0]
-    assert done.results[0]["resumed"] >= 18
-    after = state(folder / "keras3-multi_worker")
-    assert all((after.arrays[n] == whole.arrays[n]).all() for n in whole.arrays)
-    # The sums behind the figures of an epoch are put together in another order.
-    for row, other in zip(after.memory["rows"], whole.memory["rows"], strict=True):
-        assert row == pytest.approx(other, rel=1e-5)
+    first, second = done.results
+    assert first["resumed"] >= 18
+    assert first["weights"] == second["weights"]
+    return state(folder / f"{function}-multi_worker")
+
+
+@pytest.mark.slow
+def test_processes_of_a_cluster_train_together_where_the_environment_says_so(
+    tmp_path: Path,
+) -> None:
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    started = []
+    for index in range(2):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        prepare(folder)
+        (folder / "edgekit.toml").write_text(PROJECT)
+        task = {"type": "worker", "index": index}
+        place = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        environment = {**os.environ, "TF_CONFIG": place}
+        started.append(
+            subprocess.Popen(
+                [EDGEKIT, "train", "-q"], cwd=folder, env=environment, stderr=subprocess.PIPE
+            )
+        )
+    said = [process.communicate(timeout=300)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    # The first worker has the model, and the other leaves nothing.
+    built = tmp_path / "0" / "build" / "spread"
+    assert (built / "model.keras").is_file()
+    assert len((built / "history.csv").read_text().splitlines()) == 3
+    assert not (tmp_path / "1" / "build").exists()
 
 
 def newest(folder: Path) -> int:
