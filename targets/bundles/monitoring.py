@@ -5,21 +5,26 @@ Nothing in it grows with the size of a picture or the number of items.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit import strict_json
 from edgekit.targets.bundles.contents import Contents
 from edgekit.targets.runners import recorder
 from edgekit.types import Json
 
 FILE = "monitoring.json"
 SCHEMA_VERSION = 1
+SCHEMA = Path(__file__).resolve().with_name("monitoring.schema.json")
+LARGEST = 16 << 20
 # So many values an item are features each; of more, or of a picture, statistics are.
 MOST_SCALARS = 32
 MOST_CHANNELS = 8
@@ -53,6 +58,35 @@ def monitoring_file(contents: Contents) -> bytes:
     if latency:
         document |= {"latency_p50": latency, "device": device}
     return (json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n").encode()
+
+
+def read_statistics(content: bytes) -> dict[str, Any]:
+    """Return golden statistics of another hand. Raises ValueError, which says what is wrong."""
+    if len(content) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST >> 20} MiB, which none of edgekit's is")
+    document = strict_json.loads(content)
+    problem = next(iter(_validator().iter_errors(document)), None)
+    if problem is not None:
+        where = ".".join(str(part)[:60] for part in problem.absolute_path)
+        raise ValueError(f"{where}: {problem.message[:200]}" if where else problem.message[:200])
+    found: dict[str, Any] = document
+    names = [one["name"] for one in found["features"]]
+    if len(set(names)) < len(names):
+        raise ValueError("two features have one name")
+    for one in found["features"]:
+        edges = one["edges"]
+        if len(one["counts"]) != len(edges) + 1 or sorted(set(edges)) != edges:
+            raise ValueError(f"{one['name'][:60]}: its counts are not those of its edges")
+        if sum(one["counts"]) != one["n"]:
+            raise ValueError(f"{one['name'][:60]}: its counts are not of {one['n']} items")
+    return found
+
+
+@functools.cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
 def layout_of(name: str, side: str, shape: Sequence[int]) -> dict[str, Json]:

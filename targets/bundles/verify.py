@@ -26,6 +26,8 @@ from edgekit.process import Limits
 from edgekit.targets.bundles.contents import MANIFEST, SIGNATURE
 from edgekit.targets.bundles.golden_request import bundle_runners, golden_request, runtimes_of
 from edgekit.targets.bundles.manifest import read_manifest
+from edgekit.targets.bundles.monitoring import FILE as MONITORING
+from edgekit.targets.bundles.monitoring import read_statistics
 from edgekit.targets.bundles.reading import read_archive, unsafe
 from edgekit.targets.bundles.signing import TrustedKey, signer_of
 from edgekit.targets.devices import Transport
@@ -84,6 +86,12 @@ def verify(
     manifest = read_manifest(path, files[MANIFEST])
     signer = signer or _own_signature(path, files, manifest)
     _check_files(path, files, {name: one["sha256"] for name, one in manifest["files"].items()})
+    if MONITORING in files:
+        try:
+            read_statistics(files[MONITORING])
+        except ValueError as error:
+            message = f"{path}: {MONITORING} is damaged: {str(error)[:300]}"
+            raise BundleError("EK-BUNDLE-004", message) from error
     with scratch.held(prefix="edgekit-verify-") as folder:
         unpacked = folder / "bundle"
         _unpack(path, files, unpacked)

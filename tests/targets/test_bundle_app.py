@@ -224,6 +224,16 @@ def test_app_records_nothing_but_counts_in_the_bins_of_its_golden_items(
     assert len(line) < 6000
 
 
+def test_verify_refuses_golden_statistics_that_are_damaged(bundle: Path, tmp_path: Path) -> None:
+    files = dict(read(bundle))
+    golden = json.loads(files["monitoring.json"])
+    golden["features"][0]["counts"][0] += 1
+    files["monitoring.json"] = json.dumps(golden).encode()
+    error = refusal(write(tmp_path / "changed.tar.gz", listed(files)))
+    assert error.code == "EK-BUNDLE-004"
+    assert "monitoring.json" in error.message
+
+
 @pytest.mark.parametrize("shape", [(8, 8, 1), (8, 8), (64,), (1, 8, 8, 1)])
 def test_app_classifies_a_single_item_in_any_of_its_shapes(
     unpacked: Path, digits: Path, tmp_path: Path, shape: tuple[int, ...]

@@ -9,30 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recorded_batches import golden, items
 
 from edgekit.targets.bundles import monitoring
 from edgekit.targets.runners import recorder
-
-MODEL = {"name": "digits", "version": "1", "model": "0" * 64}
-
-
-def golden(count: int = 600) -> dict[str, Any]:
-    """Golden statistics of pictures [8, 6, 3] and three scores."""
-    inputs, outputs = items(count)
-    tensors = [
-        monitoring.layout_of("image", "input", (8, 6, 3)),
-        monitoring.layout_of("scores", "output", (3,)),
-    ]
-    table = {"image": recorder.features(tensors[0], inputs["image"])}
-    scored = monitoring.Classes("scores", ("a", "b", "c"))
-    return monitoring.statistics_of(MODEL, table, outputs, tensors, scored)
-
-
-def items(count: int, seed: int = 0, brighter: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
-    random = np.random.default_rng(seed)
-    pictures = random.integers(0, 200, (count, 8, 6, 3)) * random.uniform(0.5, 1, (count, 1, 1, 1))
-    scores = random.dirichlet([1, 2, 3], count).astype(np.float32)
-    return {"image": (pictures + brighter).astype(np.uint8)}, {"scores": scores}
 
 
 def written(folder: Path) -> list[dict[str, Any]]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from edgekit.api.machine import new_key as new_key
     from edgekit.api.machine import remove_devices as remove_devices
     from edgekit.api.machine import set_up_devices as set_up_devices
+    from edgekit.api.monitoring import Monitored as Monitored
+    from edgekit.api.monitoring import MonitorLimits as MonitorLimits
+    from edgekit.api.monitoring import monitor as monitor
     from edgekit.api.pages import find_run as find_run
     from edgekit.api.pages import find_unfinished as find_unfinished
     from edgekit.api.pages import serve_run as serve_run
@@ -87,6 +90,8 @@ if TYPE_CHECKING:
 _ELSEWHERE = {
     "CheckOptions": "judgement",
     "FinishedRun": "verdict",
+    "MonitorLimits": "monitoring",
+    "Monitored": "monitoring",
     "Promoted": "registry",
     "Registered": "registry",
     "Tightened": "lock",
@@ -103,6 +108,7 @@ _ELSEWHERE = {
     "inspect": "machine",
     "latest": "judgement",
     "new_key": "machine",
+    "monitor": "monitoring",
     "open_registry": "registry",
     "promote": "registry",
     "prune_logs": "logs",

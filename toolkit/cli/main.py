@@ -56,6 +56,7 @@ GROUPS = {
         "registry": "keep versions on record: lineage, files, what is champion; roll back",
         "promote": "let a version be champion, where it is proven not worse",
         "serve": "serve a bundle, a model or a version over HTTP, as TensorFlow Serving does",
+        "monitor": "tell whether a deployed model still meets what it was measured on",
     },
     "Ship": {
         "bundle": "make bundles of a finished run, or of a .tflite as it is",

@@ -20,6 +20,7 @@ from edgekit.report import (
     inspection,
     layers,
     measurements,
+    monitoring,
     outputs,
 )
 from edgekit.report.grid import Grid, Row, grid
@@ -103,6 +104,7 @@ def tables() -> Iterator[tuple[str, Grid]]:
     yield "other metrics", models(outputs.TITLES, ())
     yield "layers compared", models(layers.HEADINGS, layers.DROP)
     yield "history", models(history.HEADINGS, history.DROP)
+    yield "monitor", models(monitoring.HEADINGS, monitoring.DROP)
     yield "operators", models(inspection.OPERATOR_HEADINGS, ())
     yield "layers", models(inspection.HEADINGS, inspection.DROP)
     yield "diff", models(diff.HEADINGS, diff.DROP)

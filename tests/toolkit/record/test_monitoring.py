@@ -1,0 +1,280 @@
+"""What is deployed, watched: planted drift of each kind is seen, and no record does harm."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from recorded_batches import golden, items, latencies, recorded
+
+from edgekit import api
+from edgekit.cli.main import group
+from edgekit.errors import RecordError
+from edgekit.report import monitoring as report
+from edgekit.report.html.monitoring import page
+from edgekit.types import Status
+from edgekit.types.monitored import Monitored, MonitorLimits
+
+COUNT = 3000
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    return golden()
+
+
+@pytest.fixture(scope="module")
+def bundle(told: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked folder of a bundle, of which nothing else is read."""
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "monitoring.json").write_text(json.dumps(told))
+    return folder
+
+
+def plain_batch(folder: Path, told: dict[str, Any], seed: int = 7, count: int = COUNT) -> Path:
+    return recorded(folder, told, *items(count, seed), latencies(count, seed))
+
+
+def status_of(found: Monitored, name: str) -> Status:
+    return next(row.status for row in found.rows if row.name == name)
+
+
+def red(found: Monitored) -> set[str]:
+    return {row.kind for row in found.rows if row.status is Status.FAILED}
+
+
+def test_what_did_not_change_passes(bundle: Path, told: dict[str, Any], tmp_path: Path) -> None:
+    path = plain_batch(tmp_path / "now", told)
+    before = plain_batch(tmp_path / "before", told, seed=8)
+    for baseline in ((), (before,)):
+        found = api.monitor(bundle, [path], baseline)
+        assert (found.status, found.exit_code, found.items) == (Status.PASSED, 0, COUNT)
+    # Against golden items nothing is said of latency: they were not timed in an app.
+    assert status_of(api.monitor(bundle, [path]), "latency p50") is Status.NOT_EVALUATED
+    assert status_of(found, "latency p99") is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("fault", "kinds"),
+    [
+        ("brighter", {"input"}),
+        ("blurred", {"input"}),
+        ("class balance", {"classes", "output"}),
+        ("less sure", {"confidence", "output"}),
+        ("slower", {"latency"}),
+        ("slower at times", {"latency"}),
+        ("errors", {"errors"}),
+        ("not finite", {"uncounted"}),
+    ],
+)
+def test_planted_drift_of_each_kind_is_red_and_no_other_is(
+    bundle: Path, told: dict[str, Any], tmp_path: Path, fault: str, kinds: set[str]
+) -> None:
+    shares = (0.6, 0.2, 0.2) if fault == "class balance" else (1.0, 1.0, 1.0)
+    inputs, outputs = items(COUNT, 9, shares)
+    times, errors = latencies(COUNT, 9), 0
+    if fault == "brighter":
+        inputs["image"] = np.minimum(inputs["image"].astype(int) + 20, 255).astype(np.uint8)
+    if fault == "blurred":
+        smooth = inputs["image"].astype(float)
+        smooth[:, :, 1:] = (smooth[:, :, 1:] + smooth[:, :, :-1]) / 2
+        inputs["image"] = smooth.astype(np.uint8)
+    if fault == "less sure":
+        outputs["scores"] = (outputs["scores"] + 0.15) / 1.45
+    if fault == "slower":
+        times = latencies(COUNT, 9, 1.5)
+    if fault == "slower at times":
+        times = [one * 5 if k % 20 == 0 else one for k, one in enumerate(times)]
+    if fault == "errors":
+        errors = COUNT // 20
+    if fault == "not finite":
+        outputs["scores"][:100] = np.nan
+    path = recorded(tmp_path / "now", told, inputs, outputs, times, errors)
+    before = plain_batch(tmp_path / "before", told, seed=8)
+    found = api.monitor(bundle, [path], [before])
+    assert found.exit_code == 1
+    assert red(found) <= kinds
+    assert red(found) & kinds
+
+
+def test_too_few_items_are_inconclusive_and_the_number_that_settles_it_is_said(
+    bundle: Path, told: dict[str, Any], tmp_path: Path
+) -> None:
+    found = api.monitor(bundle, [plain_batch(tmp_path, told, count=60)])
+    assert (found.status, found.exit_code) == (Status.INCONCLUSIVE, 4)
+    lines = [line for line, _ in report.lines(found)]
+    assert any("too few items: about" in line for line in lines)
+
+
+def test_no_item_at_all_is_unavailable(bundle: Path, told: dict[str, Any], tmp_path: Path) -> None:
+    path = recorded(tmp_path, told, *items(0), [], errors=5)
+    found = api.monitor(bundle, [path])
+    assert (found.status, found.exit_code, found.items) == (Status.FAILED, 1, 0)
+    (tmp_path / "empty.jsonl").touch()
+    assert api.monitor(bundle, [tmp_path / "empty.jsonl"]).exit_code == 3
+
+
+def test_a_shift_that_is_small_is_no_alarm_however_many_items_there_are(
+    bundle: Path, told: dict[str, Any], tmp_path: Path
+) -> None:
+    path = plain_batch(tmp_path, told)
+    # A thousand times as many items, a little more of each in the first bin.
+    record = json.loads(path.read_text().splitlines()[0])
+    for one in record["features"].values():
+        one["counts"] = [count * 1000 for count in one["counts"]]
+        shifted = sum(one["counts"]) // 50
+        one["counts"] = [one["counts"][0] + shifted, *one["counts"][1:-1], one["counts"][-1]]
+        one["n"] = sum(one["counts"])
+    record["n"] = 10**6
+    record["classes"] = {name: 1000 * count for name, count in record["classes"].items()}
+    path.write_text(json.dumps(record) + "\n")
+    assert not red(api.monitor(bundle, [path]))
+    found = api.monitor(bundle, [path], limits=MonitorLimits(drift=1e-5))
+    assert "input" in red(found)
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines(keepends=True)
+
+
+def changed(line: str, **facts: object) -> str:
+    return json.dumps({**json.loads(line), **facts}) + "\n"
+
+
+def with_counts(line: str, counts: object) -> str:
+    record = json.loads(line)
+    record["features"]["image[0].mean"]["counts"] = counts
+    return json.dumps(record) + "\n"
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize(
+    ("fault", "kind", "said"),
+    [
+        (lambda line: line[: len(line) // 2], "cut short", "stopped while it wrote"),
+        (lambda _: "{}\n", "damaged", "schema_version"),
+        (lambda _: "\x00\xff nonsense\n", "damaged", ""),
+        (lambda _: "[" * 100_000 + "\n", "damaged", "nested"),
+        (lambda line: changed(line, n=float("nan")), "damaged", "NaN"),
+        (lambda line: changed(line, n=-1), "damaged", "no count"),
+        (lambda line: changed(line, n=10**30), "damaged", "too large"),
+        (lambda line: changed(line, n=1 << 50), "damaged", "no count"),
+        (lambda line: changed(line, n=True), "damaged", "no count"),
+        (lambda line: changed(line, errors="many"), "damaged", "no count"),
+        (lambda line: changed(line, device="\x1b[2J"), "damaged", "printable"),
+        (lambda line: changed(line, features={"image": {}}), "damaged", "no feature"),
+        (lambda line: changed(line, classes={"-1": 3}), "damaged", "no number"),
+        (lambda line: changed(line, classes={"0": 10**6}), "damaged", "classes are of more"),
+        (lambda line: changed(line, latency={"buckets": {"9999": 1}}), "damaged", "no number"),
+        (lambda line: changed(line, latency=None), "damaged", ""),
+        (lambda line: with_counts(line, [-5] * 10), "damaged", "no count"),
+        (lambda line: with_counts(line, [1] * 4), "damaged", "bins"),
+        (lambda line: with_counts(line, [500] * 10), "damaged", "counted of more"),
+        (lambda line: with_counts(line, "many"), "damaged", "no counts"),
+        (lambda line: changed(line, golden="f" * 64, version="2"), "foreign", "another bundle"),
+        (lambda line: line, "repeated", "was there before"),
+    ],
+)
+def test_a_line_that_cannot_be_counted_is_named_and_the_others_count(
+    bundle: Path, told: dict[str, Any], tmp_path: Path, fault: Any, kind: str, said: str
+) -> None:
+    path = plain_batch(tmp_path, told)
+    lines = lines_of(path)
+    path.write_text("".join([*lines, fault(lines[0])]), encoding="utf-8")
+    found = api.monitor(bundle, [path])
+    (refused,) = found.refused
+    assert (refused.kind, refused.line) == (kind, len(lines) + 1)
+    assert said in refused.reason
+    assert found.items == COUNT
+    assert found.exit_code == (4 if kind == "damaged" else 0)
+    assert f"{path}:{refused.line}" in "".join(line for line, _ in report.lines(found))
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"edges": [2.0, 1.0]},
+        {"items": -1},
+        {"digest": "other"},
+        {"schema_version": 2},
+        {"classes": {"output": "scores"}},
+    ],
+)
+def test_golden_statistics_that_are_damaged_are_refused(
+    told: dict[str, Any], tmp_path: Path, fault: dict[str, Any]
+) -> None:
+    if "edges" in fault:
+        fault = {"features": [{**told["features"][0], **fault}, *told["features"][1:]]}
+    path = tmp_path / "monitoring.json"
+    path.write_text(json.dumps({**told, **fault}))
+    with pytest.raises(RecordError, match="damaged") as raised:
+        api.monitor(path, ["-"])
+    assert raised.value.code == "EK-RECORD-021"
+
+
+def test_a_bundle_of_an_older_edgekit_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(RecordError, match="no golden statistics") as raised:
+        api.monitor(tmp_path, ["-"])
+    assert "older edgekit" in (raised.value.hint or "")
+
+
+def test_records_are_files_folders_patterns_and_standard_input(
+    bundle: Path, told: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plain_batch(tmp_path / "records", told)
+    for sources in ([path], [path.parent], [tmp_path / "rec*" / "*.jsonl"], [path, path.parent]):
+        assert api.monitor(bundle, sources).items == COUNT
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    assert api.monitor(bundle, ["-"]).items == COUNT
+    for missing in ("none.jsonl", "none*.jsonl", str(bundle)):
+        with pytest.raises(RecordError) as raised:
+            api.monitor(bundle, [missing])
+        assert raised.value.code == "EK-RECORD-022"
+
+
+def test_the_command_writes_every_form_and_its_exit_code_is_the_verdict(
+    bundle: Path, told: dict[str, Any], tmp_path: Path
+) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    inputs, outputs = items(COUNT, 9)
+    inputs["image"] //= 2
+    path = recorded(tmp_path / "now", told, inputs, outputs, latencies(COUNT))
+    names = {form: tmp_path / f"out.{form}" for form in ("markdown", "prometheus", "html")}
+    flags = [part for form, file in names.items() for part in (f"--{form}", str(file))]
+    command = ["monitor", str(bundle), str(path)]
+    done = CliRunner().invoke(group, [*command, *flags], standalone_mode=False)
+    assert done.return_value == 1
+    assert "it drifted" in done.output
+    assert "| image\\[0\\].mean |" in names["markdown"].read_text()
+    samples = {
+        (sample.name, sample.labels.get("name")): sample.value
+        for family in text_string_to_metric_families(names["prometheus"].read_text())
+        for sample in family.samples
+    }
+    assert samples["edgekit_monitor_status", None] == 3
+    assert samples["edgekit_monitor_check_status", "image[0].mean"] == 3
+    assert samples["edgekit_monitor_check_status", "class balance"] == 0
+    assert "<svg" in names["html"].read_text()
+    done = CliRunner().invoke(group, [*command, "--json"], standalone_mode=False)
+    document = json.loads(done.stdout)
+    assert (document["status"], document["exit_code"]) == ("failed", 1)
+    assert len(document["rows"]) == len(told["features"]) + 6
+
+
+@pytest.mark.hostile
+def test_the_page_escapes_names_of_another_hand(told: dict[str, Any], tmp_path: Path) -> None:
+    named = {**told, "name": "<script>alert(1)</script>", "version": "|`\n"}
+    (tmp_path / "monitoring.json").write_text(json.dumps(named))
+    path = plain_batch(tmp_path / "now", named)
+    found = api.monitor(tmp_path, [path])
+    assert "<script>alert" not in page(found)
+    assert "<script>" not in report.markdown(found)

@@ -1,0 +1,33 @@
+"""Watch over what is deployed: records of apps and servers against what the bundle was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgekit.record.monitoring import judged, of_batch, of_golden, read_golden, read_records
+from edgekit.types.monitored import Monitored, MonitorLimits
+
+__all__ = ["MonitorLimits", "Monitored", "monitor"]
+
+
+def monitor(
+    bundle: Path,
+    records: Sequence[str | Path],
+    baseline: Sequence[str | Path] = (),
+    limits: MonitorLimits | None = None,
+) -> Monitored:
+    """Tell whether a deployed model still meets what it was measured on, and answers alike.
+
+    ``bundle`` is the archive or its unpacked folder; ``records`` and ``baseline`` are files,
+    folders and patterns of what its apps recorded, ``-`` for standard input. With a ``baseline``,
+    records of a time that was well, the batch is held against it in place of the golden items, and
+    its latency too. Raises :class:`RecordError` for a bundle without golden statistics, and where
+    there are no records.
+    """
+    golden = read_golden(bundle)
+    reference = of_golden(golden)
+    if baseline:
+        reference = of_batch(golden, read_records([str(one) for one in baseline], golden))
+    batch = read_records([str(one) for one in records], golden)
+    return judged(golden, reference, batch, limits or MonitorLimits())

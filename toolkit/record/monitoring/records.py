@@ -1,0 +1,250 @@
+"""Records of apps and servers, read as those of another hand and summed."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from edgekit import nearby, strict_json
+from edgekit.errors import RecordError
+from edgekit.record.monitoring.golden import Counts, Golden
+from edgekit.types.monitored import Refused
+
+SCHEMA_VERSION = 1
+NONE = "EK-RECORD-022"
+STDIN = "-"
+# A line of a record is a few thousand bytes; one of a model with a thousand classes, twenty.
+LONGEST_LINE = 4 << 20
+MOST_REFUSED = 20
+# Whatever is summed of so many windows as anyone has stays below 2^63.
+MOST_COUNT = 1 << 40
+MOST_BUCKET = 1 << 10
+
+
+class _Foreign(ValueError):
+    """A record of another bundle."""
+
+
+@dataclass
+class Batch:
+    """The sum of records, and the lines that are not in it.
+
+    ``refused`` are the first of those, ``kinds`` how many there are of each kind.
+    """
+
+    features: dict[str, Counts]
+    missing: Counter[str] = field(default_factory=Counter)
+    classes: Counter[int] = field(default_factory=Counter)
+    latency: Counter[int] = field(default_factory=Counter)
+    devices: Counter[str] = field(default_factory=Counter)
+    items: int = 0
+    errors: int = 0
+    unrecorded: int = 0
+    windows: int = 0
+    began: str = ""
+    ended: str = ""
+    refused: list[Refused] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def class_counts(self, count: int) -> Counts:
+        """Return the counts of classes by number."""
+        return np.array([self.classes.get(k, 0) for k in range(count)], np.int64)
+
+    def refuse(self, refused: Refused) -> None:
+        """Note a line that is not counted."""
+        self.kinds[refused.kind] += 1
+        if len(self.refused) < MOST_REFUSED:
+            self.refused.append(refused)
+
+
+def read_records(sources: Sequence[str], golden: Golden) -> Batch:
+    """Sum the records of files, folders and patterns, ``-`` for standard input.
+
+    A line that is damaged, of another bundle or there twice is not counted, and named. Raises
+    :class:`RecordError` where there is no file to read.
+    """
+    zeros = {name: np.zeros_like(one.counts) for name, one in golden.features.items()}
+    batch = Batch(zeros)
+    seen: set[bytes] = set()
+    for name in files_of(sources):
+        try:
+            with _opened(name) as file:
+                for number, line in _lines(file):
+                    _take(batch, golden, seen, name, number, line)
+        except OSError as error:
+            message = f"{name} cannot be read: {error.strerror or error}"
+            raise RecordError(NONE, message, "name records that this account may read") from error
+    return batch
+
+
+def files_of(sources: Sequence[str]) -> tuple[str, ...]:
+    """Return the files that are meant, each once. Raises :class:`RecordError` where none is."""
+    found: dict[str, None] = {}
+    for source in sources:
+        path = Path(source)
+        if source == STDIN:
+            found[STDIN] = None
+        elif path.is_dir():
+            inside = sorted(path.glob("*.jsonl"))
+            if not inside:
+                message = f"{source} has no records: no file of it ends in .jsonl"
+                raise RecordError(NONE, message, "the app writes records.jsonl, if it is told to")
+            found |= {str(one.resolve()): None for one in inside}
+        elif path.is_file():
+            found[str(path.resolve())] = None
+        else:
+            matches = _matches(path)
+            if not matches:
+                hint = nearby.hint(path) or "the app writes records.jsonl, if it is told to"
+                raise RecordError(NONE, f"there are no records {source}", hint)
+            found |= {str(one.resolve()): None for one in matches}
+    return tuple(found)
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """Return the files that a pattern names."""
+    below = str(pattern.relative_to(pattern.anchor))
+    try:
+        return sorted(path for path in Path(pattern.anchor).glob(below) if path.is_file())
+    except (ValueError, OSError, NotImplementedError):
+        return []
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    if name == STDIN:
+        yield sys.stdin.buffer
+    else:
+        with Path(name).open("rb") as file:
+            yield file
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield lines by number; of one that is longer than any of ours, its beginning alone."""
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        rest = line
+        while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
+            rest = file.readline(LONGEST_LINE + 1)
+        yield number, line
+
+
+def _take(
+    batch: Batch, golden: Golden, seen: set[bytes], name: str, number: int, line: bytes
+) -> None:
+    """Count a line, or note why not."""
+    if not line.strip():
+        return
+    try:
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"it is longer than {LONGEST_LINE >> 20} MiB")
+        record = _checked(strict_json.loads(line), golden)
+    except _Foreign as error:
+        batch.refuse(Refused(name, number, "foreign", str(error)))
+        return
+    except (ValueError, TypeError, KeyError) as error:
+        if line.endswith(b"\n"):
+            batch.refuse(Refused(name, number, "damaged", _words(error)))
+        else:
+            told = "it ends in the middle: the app was stopped while it wrote"
+            batch.refuse(Refused(name, number, "cut short", told))
+        return
+    digest = hashlib.sha256(line.rstrip()).digest()
+    if digest in seen:
+        batch.refuse(Refused(name, number, "repeated", "the same record was there before"))
+        return
+    seen.add(digest)
+    _add(batch, record)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {str(error.args[0])[:60]!r}"
+    return str(error)[:200]
+
+
+def _checked(record: Any, golden: Golden) -> Mapping[str, Any]:
+    """Return a record that can be summed. Raises ValueError, which says what is wrong with it."""
+    if not isinstance(record, dict):
+        raise ValueError("it is no record")
+    version = record.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ValueError(f"schema_version {str(version)[:20]} is not known")
+    if record["golden"] != golden.digest:
+        version = f"{str(record.get('name'))[:40]} {str(record.get('version'))[:40]}"
+        raise _Foreign(f"it is of another bundle: {version}")
+    items = _count(record["n"], "n")
+    for name in ("errors", "unrecorded"):
+        _count(record[name], name)
+    for name in ("device", "began", "ended"):
+        text = record[name]
+        if not isinstance(text, str) or len(text) > 200 or not text.isprintable():
+            raise ValueError(f"{name} is no printable text of at most 200 characters")
+    features = record["features"]
+    if not isinstance(features, dict):
+        raise ValueError("features is no table")
+    for name, one in features.items():
+        _check_feature(str(name), one, golden, items)
+    classes = _table(
+        record["classes"], "classes", len(golden.classes.counts) if golden.classes else 0
+    )
+    if sum(classes.values()) > items:
+        raise ValueError(f"classes are of more than {items} items")
+    latency = _table(record["latency"]["buckets"], "latency", MOST_BUCKET)
+    return {**record, "classes": classes, "latency": latency}
+
+
+def _check_feature(name: str, one: Any, golden: Golden, items: int) -> None:
+    known = golden.features.get(name)
+    if known is None:
+        raise ValueError(f"the bundle has no feature {name[:60]!r}")
+    if not isinstance(one, dict) or not isinstance(one["counts"], list):
+        raise ValueError(f"{name[:60]} has no counts")
+    if len(one["counts"]) != len(known.counts):
+        bins = f"{len(one['counts'])} bins, and the bundle {len(known.counts)}"
+        raise ValueError(f"{name[:60]} has {bins}")
+    total = sum(_count(value, name) for value in one["counts"])
+    if total + _count(one["nan"], name) > items:
+        raise ValueError(f"{name[:60]} is counted of more than {items} items")
+
+
+def _table(table: Any, name: str, most: int) -> dict[int, int]:
+    """Return counts by number, below ``most``."""
+    if not isinstance(table, dict):
+        raise ValueError(f"{name} is no table")
+    found: dict[int, int] = {}
+    for key, value in table.items():
+        if not (key.isascii() and key.isdigit() and len(key) < 9 and int(key) < most):
+            raise ValueError(f"{name} has no number {key[:20]!r}")
+        found[int(key)] = found.get(int(key), 0) + _count(value, name)
+    return found
+
+
+def _count(value: Any, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MOST_COUNT:
+        raise ValueError(f"{name[:60]} is {str(value)[:30]}, and no count")
+    return value
+
+
+def _add(batch: Batch, record: Mapping[str, Any]) -> None:
+    for name, one in record["features"].items():
+        batch.features[name] = batch.features[name] + np.array(one["counts"], np.int64)
+        batch.missing[name] += one["nan"]
+    batch.classes.update(record["classes"])
+    batch.latency.update(record["latency"])
+    batch.devices[record["device"]] += record["n"]
+    batch.items += record["n"]
+    batch.errors += record["errors"]
+    batch.unrecorded += record["unrecorded"]
+    batch.windows += 1
+    batch.began = min(filter(None, (batch.began, record["began"])), default="")
+    batch.ended = max(batch.ended, record["ended"])
