@@ -14,6 +14,9 @@ from edgekit.api.registry import open_registry
 from edgekit.errors import RecordError, ServeError
 from edgekit.record import CHAMPION, Registry
 from edgekit.serving import Bounds, Source
+from edgekit.serving.feedback import Feedback
+from edgekit.serving.split import Split, read_split
+from edgekit.targets.bundles.tf_serving import LABEL
 
 if TYPE_CHECKING:
     from edgekit.serving.service import Service
@@ -23,6 +26,8 @@ __all__ = ["Bounds", "ServeOptions", "find_source", "serve"]
 KERAS = (".keras", ".h5")
 SAVED_MODEL = "saved_model.pb"
 PACKAGES = ("starlette", "uvicorn", "httptools", "prometheus_client")
+# What the second of two files is called.
+OTHER = "candidate"
 HOST, PORT = "127.0.0.1", 8501
 
 
@@ -30,13 +35,19 @@ HOST, PORT = "127.0.0.1", 8501
 class ServeOptions:
     """How a model is served: where, under which name, within which bounds.
 
-    ``target`` says whose bundle of a registered version is served; without it LiteRT's.
+    ``target`` says whose bundle of a registered version is served; without it the first. ``split``
+    shares requests between two versions, as ``champion=90,candidate=10``; a version in ``shadow``
+    answers as well, and is compared. What becomes known of answers is kept in the file
+    ``feedback``, by default below ``.edgekit/serve/``.
     """
 
     host: str = HOST
     port: int = PORT
     name: str = ""
     target: str = ""
+    split: str = ""
+    shadow: str = ""
+    feedback: Path | None = None
     bounds: Bounds = field(default_factory=Bounds)
 
 
@@ -56,24 +67,76 @@ def serve(
     options, place = options or ServeOptions(), place or open_registry()
     _check_installed()
     from edgekit.serving import server
+    from edgekit.serving.metrics import Metrics
+    from edgekit.serving.service import Service
 
+    wanted = _wanted(source, options, place)
+    kept = options.feedback or Path(".edgekit") / "serve" / "feedback.jsonl"
     bound = server.listen(options.host, options.port)
     url = server.address(bound)
     with bound, scratch.held(prefix="edgekit-serve-") as work:
 
         def find() -> Sequence[Source]:
-            return [_exported(find_source(source, options, place), work)]
+            return [_exported(one, work) for one in _sources(wanted, options, place)]
 
+        service = Service(find, work, options.bounds, Metrics(), wanted.split, bool(options.shadow))
         asyncio.run(
             server.run(
-                find,
+                service,
                 bound,
-                work,
                 options.bounds,
+                Feedback.read(kept),
                 lambda service: told(url, service) if told else None,
                 warn or (lambda _: None),
             )
         )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The names of the versions that are asked for, the first answering by default."""
+
+    names: tuple[str, ...]
+    split: Split = field(default_factory=Split)
+
+
+def _wanted(source: str, options: ServeOptions, place: Registry) -> _Wanted:
+    """Raises :class:`ServeError` where the split is none."""
+    if options.split and options.shadow:
+        message = "--split and --shadow: a version answers its share, or is in the shadow"
+        raise ServeError("EK-SERVE-006", message, "leave one of them out")
+    if not options.split:
+        return _Wanted((source, *filter(None, [options.shadow])))
+    main = _first(source, options, place)
+    shares = read_split(options.split, (main.arm, source))
+    _, other = shares
+    arms = (main.arm, _beside(other, main, options, place).arm)
+    return _Wanted((source, other), Split(dict(zip(arms, shares.values(), strict=True))))
+
+
+def _sources(wanted: _Wanted, options: ServeOptions, place: Registry) -> list[Source]:
+    if len(wanted.names) == 1:
+        return [find_source(wanted.names[0], options, place)]
+    main = _first(wanted.names[0], options, place)
+    return [main, *(_beside(name, main, options, place) for name in wanted.names[1:])]
+
+
+def _first(name: str, options: ServeOptions, place: Registry) -> Source:
+    """Return what another version is served beside; of a file it is called champion, so that the
+    label ``stable`` is what the split decides.
+    """
+    found = find_source(name, options, place)
+    return replace(found, arm=CHAMPION) if found.arm == LABEL else found
+
+
+def _beside(name: str, main: Source, options: ServeOptions, place: Registry) -> Source:
+    """Return another version of what is served: of the same model, where that is registered."""
+    model = main.path.parents[3].name if main.number is not None else ""
+    known = model and ":" not in name and "@" not in name and not Path(name).exists()
+    found = find_source(f"{model}:{name}" if known else name, options, place)
+    if found.arm in (main.arm, LABEL):
+        found = replace(found, arm=OTHER)
+    return found
 
 
 def find_source(text: str, options: ServeOptions, place: Registry) -> Source:

@@ -10,7 +10,7 @@ import click
 
 from edgekit.cli.console import say
 from edgekit.cli.help import documented, section
-from edgekit.cli.options import COUNT, common, option, project_option
+from edgekit.cli.options import COUNT, FILE, common, option, project_option
 from edgekit.cli.registry import place_of, registry_option
 from edgekit.cli.values import as_size
 
@@ -22,10 +22,24 @@ if TYPE_CHECKING:
     "serve",
     ("a bundle, on this machine alone", "edgekit serve dist/digits-0.1.0-linux-x86_64.tar.gz"),
     ("the champion of the registry", "edgekit serve digits@champion"),
+    ("a tenth of the requests to another", "edgekit serve digits@champion --split candidate=10"),
 )
 @click.argument("model", metavar="BUNDLE|MODEL|VERSION")
 @option("--name NAME", "What the model is called in addresses. Default: the bundle's own name.")
 @option("--target NAME", "Whose bundle of a registered version is served. Default: the first.")
+@section(
+    "Two versions",
+    option(
+        "--split SHARES",
+        "Share requests between two versions by a hash of their key: champion=90,candidate=10.",
+    ),
+    option("--shadow VERSION", "Let VERSION answer as well, and count what differs."),
+    option(
+        "--feedback FILE",
+        "Where is kept what becomes known of answers. Default: .edgekit/serve/feedback.jsonl.",
+        type=FILE,
+    ),
+)
 @section(
     "Where",
     option("--host ADDRESS", "Address to listen on.", default="127.0.0.1", show_default=True),
@@ -68,6 +82,9 @@ def command(model: str, **options: Any) -> int:
         options["port"],
         options["name"] or "",
         options["target"] or "",
+        options["split"] or "",
+        options["shadow"] or "",
+        options["feedback"],
         serving.Bounds(**bounds),
     )
     serving.serve(

@@ -20,16 +20,19 @@ from starlette.routing import Route
 
 from edgekit.serving import codec, metrics
 from edgekit.serving.arm import Arm
+from edgekit.serving.feedback import Feedback, checked
 from edgekit.serving.limits import Bounds, Refused
+from edgekit.serving.results import results
 from edgekit.serving.runner import Tensor
 from edgekit.serving.service import Service
 
 JSON = "application/json"
-REQUEST_ID = "x-request-id"
+# What a request is known by later, whom it is of, and which version answered it.
+REQUEST_ID, KEY, ARM = "x-request-id", "x-split-key", "x-arm"
 PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)"
     r"(?:/versions/(?P<number>\d{1,18})|/labels/(?P<label>[^/:]+))?"
-    r"(?P<verb>:\w+|/metadata)?"
+    r"(?P<verb>:\w+|/metadata|/feedback|/results)?"
 )
 # Names of data types in TensorFlow's protocol buffers.
 DTYPES = {
@@ -53,8 +56,8 @@ class Place:
 class Application:
     """Answers requests about one service."""
 
-    def __init__(self, service: Service, bounds: Bounds) -> None:
-        self.service, self.bounds = service, bounds
+    def __init__(self, service: Service, bounds: Bounds, feedback: Feedback) -> None:
+        self.service, self.bounds, self.feedback = service, bounds, feedback
         self.metrics = service.metrics
         self.asgi = Starlette(
             routes=[
@@ -107,25 +110,63 @@ class Application:
         place = call.place = _place(call.request)
         if self.service.name and place.name != self.service.name:
             raise Refused(404, f"the model here is {self.service.name!r}, not {place.name[:100]!r}")
-        self._found(call)
+        call.arm = self.service.find(place.label, place.number)
         verbs: Mapping[str, Callable[[Call], Awaitable[Any]]] = {
             "GET ": self._status,
             "GET /metadata": self._metadata,
             "POST :predict": self._predict,
             "POST :classify": self._classify,
+            "POST /feedback": self._feedback,
+            "GET /results": self._results,
         }
         verb = f"{call.request.method} {place.verb}"
         if verb not in verbs:
             known = ", ".join(verbs)
             raise Refused(404, f"there is no {verb!r}: {known}")
-        return _answer(await verbs[verb](call), headers={REQUEST_ID: call.id})
+        told = await verbs[verb](call)
+        headers = {REQUEST_ID: call.id, ARM: _arm(call).source.arm} if call.id else {}
+        return _answer(told, headers=headers)
 
-    def _found(self, call: Call) -> Arm:
-        """Return the version that a request is for, now: while its body came in, another may have
-        taken the place, and one that was replaced answers only what it has.
+    def _routed(self, call: Call, key: str | int | None) -> Arm:
+        """Return the version that is to answer, now: while the body came in, another may have
+        taken its place, and one that was replaced answers only what it has.
         """
-        call.arm = self.service.find(call.place.label, call.place.number)
+        headers = call.request.headers
+        given, fresh = headers.get(REQUEST_ID, "")[:LONGEST_ID], uuid.uuid4().hex
+        kept = headers.get(KEY) or ("" if key is None else str(key)) or given or fresh
+        call.arm, call.counts = self.service.route(call.place.label, call.place.number, kept)
+        identity = call.arm.model.identity
+        # An id of ours says itself which version answered, for as long as anybody keeps it.
+        call.id = given or (f"{identity}.{fresh}" if call.counts else fresh)
+        if given and call.counts:
+            self.feedback.remember(given, identity)
         return call.arm
+
+    async def _feedback(self, call: Call) -> Any:
+        """Count what became known of an answer, once."""
+        told = codec.parse_judged(await self._body(call))
+        correct, value = checked(told.correct, told.value)
+        if bool(told.id) == (told.key is not None):
+            raise Refused(400, "name the request by its 'id', or by the 'key' that it was split by")
+        identities = {a.model.identity: name for name, a in self.service.arms.items()}
+        if told.id:
+            name = told.id[:LONGEST_ID]
+            identity = name.rpartition(".")[0]
+            if identity not in identities:
+                identity = self.feedback.answered(name) or ""
+        else:
+            name = f"key:{told.key}"
+            arm, _ = self.service.route(None, None, str(told.key))
+            identity = arm.model.identity
+        if identity not in identities:
+            raise Refused(404, "no version that is served now answered a request of that id")
+        new = self.feedback.add(name, identity, correct, value)
+        outcome = {True: "right", False: "wrong", None: "number"}[correct]
+        self.metrics.feedback.labels(identities[identity], outcome if new else "again").inc()
+        return {"arm": identities[identity], "counted": new}
+
+    async def _results(self, call: Call) -> Any:
+        return results(self.service, self.feedback)
 
     async def _status(self, call: Call) -> Any:
         arms, place = self.service.arms.values(), call.place
@@ -173,14 +214,14 @@ class Application:
 
     async def _predict(self, call: Call) -> Any:
         body = codec.parse(await self._body(call))
-        arm = self._found(call)
+        arm = self._routed(call, body.key)
         tensors = codec.taken(body.signature_name, arm.model, arm.inputs)
         asked = codec.read_predict(body, tensors)
         return codec.predicted(asked, await self._outputs(call, asked))
 
     async def _classify(self, call: Call) -> Any:
         body = codec.parse(await self._body(call))
-        arm = self._found(call)
+        arm = self._routed(call, body.key)
         golden = arm.model.golden
         tensors = codec.raw_inputs(golden) if golden else arm.inputs
         asked = codec.read_classify(body, tensors)
@@ -192,6 +233,8 @@ class Application:
         call.items = asked.items
         self.metrics.items.labels(arm.source.arm).inc(asked.items)
         self.metrics.computing.labels(arm.source.arm).observe(answer.seconds)
+        if call.counts:
+            self.service.shade(asked.inputs, asked.raw, answer.outputs)
         return answer.outputs
 
     async def _body(self, call: Call) -> bytes:
@@ -215,7 +258,7 @@ class Call:
         self.place = Place("", None, None, "")
         self.arm: Arm | None = None
         self.items = 0
-        self.id = request.headers.get(REQUEST_ID, "")[:LONGEST_ID] or uuid.uuid4().hex
+        self.id, self.counts = "", False
 
 
 def _arm(call: Call) -> Arm:

@@ -59,7 +59,7 @@ class Arm:
         self._device, self._log = device, log
         self._queue: asyncio.Queue[Job] = asyncio.Queue(bounds.queue)
         self._tasks: list[asyncio.Task[None]] = []
-        self._alive = 0
+        self._alive, self._closed = 0, False
         self.runtime = ""
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
@@ -100,6 +100,8 @@ class Arm:
         Raises :class:`Refused`: 503 where the queue is full, 504 where it takes too long.
         """
         loop = asyncio.get_running_loop()
+        if self._closed:
+            raise busy("this version is no longer served")
         job = Job(inputs, raw, loop.create_future())
         try:
             self._queue.put_nowait(job)
@@ -114,6 +116,7 @@ class Arm:
     async def close(self) -> None:
         """Answer what waits, then end the runners."""
         await self._queue.join()
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

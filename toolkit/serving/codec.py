@@ -11,7 +11,7 @@ import binascii
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,6 +26,7 @@ from edgekit.serving.source import Arrays, Golden, Servable
 SIGNATURE, RAW = "serving_default", "raw"
 SHOWN = 100
 NPY = b"\x93NUMPY"
+T = TypeVar("T")
 MISSING: Any = msgspec.UNSET
 # numpy gives no types to it.
 FORMAT: Any = np.lib.format
@@ -41,14 +42,22 @@ class Body(msgspec.Struct):
     key: str | int | None = None
 
 
+class Judged(msgspec.Struct):
+    """What becomes known of an answer later, by the request's id or its key."""
+
+    id: str = ""
+    key: str | int | None = None
+    correct: Any = None
+    value: Any = None
+
+
 @dataclass(frozen=True)
 class Asked:
-    """Items by input; ``rows`` says how they came, and ``key`` whom they are of."""
+    """Items by input; ``rows`` says how they came."""
 
     inputs: Arrays
     rows: bool
     raw: bool
-    key: str = ""
 
     @property
     def items(self) -> int:
@@ -57,15 +66,25 @@ class Asked:
 
 
 _DECODER = msgspec.json.Decoder(Body)
+_JUDGED = msgspec.json.Decoder(Judged)
 _ENCODER = msgspec.json.Encoder()
 
 
 def parse(body: bytes) -> Body:
-    """Return a body's fields. Raises :class:`Refused` (400) where it is no such JSON."""
+    """Return the fields of a request. Raises :class:`Refused` (400) where it is no such JSON."""
+    return _decoded(_DECODER, body)
+
+
+def parse_judged(body: bytes) -> Judged:
+    """Return the fields of a feedback. Raises :class:`Refused` (400)."""
+    return _decoded(_JUDGED, body)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     if not body:
-        raise Refused(400, 'the body is empty: send {"instances": [...]}')
+        raise Refused(400, "the body is empty: it is a JSON object")
     try:
-        return _DECODER.decode(body)
+        return decoder.decode(body)
     except RecursionError as error:
         raise Refused(400, "the body is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -101,7 +120,7 @@ def read_predict(body: Body, tensors: Mapping[str, Tensor]) -> Asked:
     rows = body.inputs is MISSING
     named = _rows(body.instances, tensors) if rows else _columns(body.inputs, tensors)
     arrays = {name: _array(name, named[name], one) for name, one in tensors.items()}
-    return Asked(_alike(arrays), rows, body.signature_name == RAW, str(body.key or ""))
+    return Asked(_alike(arrays), rows, body.signature_name == RAW)
 
 
 def read_classify(body: Body, tensors: Mapping[str, Tensor]) -> Asked:
@@ -110,7 +129,7 @@ def read_classify(body: Body, tensors: Mapping[str, Tensor]) -> Asked:
         raise Refused(400, "the body has no 'examples', a list of items")
     named = _rows(body.examples, tensors)
     arrays = {name: _array(name, named[name], one) for name, one in tensors.items()}
-    return Asked(_alike(arrays), True, True, str(body.key or ""))
+    return Asked(_alike(arrays), True, True)
 
 
 def _rows(items: Any, tensors: Mapping[str, Tensor]) -> dict[str, list[Any]]:

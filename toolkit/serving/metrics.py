@@ -48,6 +48,14 @@ class Metrics:
         self.reloads = Counter(
             f"{PREFIX}reloads", "Reloads by outcome.", ("outcome",), registry=own
         )
+        self.shadow = Counter(
+            f"{PREFIX}shadow_items", "Items that the version in the shadow answered too.",
+            ("outcome",), registry=own,
+        )  # fmt: skip
+        self.feedback = Counter(
+            f"{PREFIX}feedback", "Answers of which something became known later.",
+            ("arm", "outcome"), registry=own,
+        )  # fmt: skip
         self.restarts = Counter(
             f"{PREFIX}runner_restarts", "Runners started anew after a crash or a hang.",
             ("arm",), registry=own,

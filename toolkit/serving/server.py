@@ -9,7 +9,6 @@ import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -17,9 +16,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edgekit.errors import ServeError
 from edgekit.serving.application import Application
+from edgekit.serving.feedback import Feedback
 from edgekit.serving.limits import Bounds
-from edgekit.serving.metrics import Metrics
-from edgekit.serving.service import Find, Service
+from edgekit.serving.service import Service
 
 LOOPBACK = "127.0.0.1"
 # Bytes of a request's head, above which a connection is closed.
@@ -106,10 +105,10 @@ def address(bound: socket.socket) -> str:
 
 
 async def run(
-    find: Find,
+    service: Service,
     bound: socket.socket,
-    work: Path,
     bounds: Bounds,
+    feedback: Feedback,
     told: Callable[[Service], None],
     warn: Callable[[str], None],
 ) -> None:
@@ -119,10 +118,8 @@ async def run(
     reload, which SIGHUP asks for; ``warn`` with what went wrong at one. Raises
     :class:`EdgekitError` where the versions cannot be served at all.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    service = Service(find, work, bounds, Metrics())
     config = uvicorn.Config(
-        Application(service, bounds).asgi,
+        Application(service, bounds, feedback).asgi,
         http=Protocol,
         ws="none",
         lifespan="off",

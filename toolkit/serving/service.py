@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgekit.errors import EdgekitError, ServeError
 from edgekit.serving.arm import Arm
 from edgekit.serving.limits import Bounds, Refused, busy
 from edgekit.serving.metrics import Metrics
-from edgekit.serving.source import Source
+from edgekit.serving.shadow import Shadowed
+from edgekit.serving.source import Arrays, Source
+from edgekit.serving.split import Split
 from edgekit.targets.bundles.tf_serving import LABEL
 
 
@@ -26,11 +28,21 @@ class Find(Protocol):
 class Service:
     """The versions of one model that are served now."""
 
-    def __init__(self, find: Find, work: Path, bounds: Bounds, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        find: Find,
+        work: Path,
+        bounds: Bounds,
+        metrics: Metrics,
+        split: Split | None = None,
+        shadowed: bool = False,
+    ) -> None:
         self._find, self._work, self._bounds, self.metrics = find, work, bounds, metrics
+        self.split = split or Split()
+        self.shadow = Shadowed() if shadowed else None
         self._arms: dict[str, Arm] = {}
         self._turn = asyncio.Lock()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.name = ""
         self.stopping = False
 
@@ -68,11 +80,14 @@ class Service:
                 await asyncio.gather(*(arm.close() for arm in opened))
                 raise
             before, self._arms = self._arms, {arm.source.arm: arm for arm in arms}
+            changed = [a.model.identity for a in before.values()] != [
+                a.model.identity for a in arms
+            ]
+            if self.shadow is not None and changed:
+                self.shadow = Shadowed()
             self.name = arms[0].model.name
             for arm in before.values():
-                task = asyncio.create_task(arm.close())
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                self._begin(arm.close())
 
     async def reload(self) -> str:
         """Load again; say what went wrong, empty where nothing did."""
@@ -88,7 +103,46 @@ class Service:
         """Answer what waits, then end every runner."""
         self.stopping = True
         arms = tuple(self._arms.values())
-        await asyncio.gather(*(arm.close() for arm in arms), *self._closing)
+        await asyncio.gather(*(arm.close() for arm in arms), *self._tasks)
+
+    def route(self, label: str | None, number: int | None, key: str) -> tuple[Arm, bool]:
+        """Return the version that answers a key, and whether its answer counts: one that was asked
+        for by its own name or number tells nothing of a split.
+        """
+        by_default = number is None and label in (None, LABEL) and LABEL not in self._arms
+        if by_default or (number is None and label is None):
+            name = self.split.arm_of(key, self.name) or ""
+            return self._arms.get(name, self.main), True
+        return self.find(label, number), len(self._arms) == 1
+
+    def shade(self, inputs: Arrays, raw: bool, answered: Arrays) -> None:
+        """Let the version in the shadow answer too, and compare; whoever asked waits for nothing.
+
+        Where its queue is full the request is missed.
+        """
+        if self.shadow is not None and not self.stopping:
+            self._begin(self._shaded(self.shadow, inputs, raw, answered))
+
+    async def _shaded(self, shadow: Shadowed, inputs: Arrays, raw: bool, answered: Arrays) -> None:
+        main, other = list(self._arms.values())[:2]
+        until = asyncio.get_running_loop().time() + self._bounds.seconds
+        try:
+            answer = await other.predict(inputs, raw, until)
+        except Refused:
+            shadow.missed += 1
+            self.metrics.shadow.labels("missed").inc()
+            return
+        before = shadow.differing
+        shadow.compare(main.model, answered, answer.outputs)
+        differing = shadow.differing - before
+        self.metrics.shadow.labels("differing").inc(differing)
+        items = len(next(iter(answered.values())))
+        self.metrics.shadow.labels("alike").inc(items - differing)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def find(self, label: str | None, number: int | None) -> Arm:
         """Return the version of a label or a number. Raises :class:`Refused` (404)."""

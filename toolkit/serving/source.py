@@ -70,6 +70,11 @@ class Servable:
     classes: tuple[str, ...] = ()
     scores: str = ""
 
+    @property
+    def identity(self) -> str:
+        """What tells it from every other version, in request ids and in kept feedback."""
+        return f"{self.digest[:16]}-{self.number}"
+
 
 def read_source(source: Source, folder: Path) -> Servable:
     """Read what is to be served; a bundle is unpacked into ``folder``.

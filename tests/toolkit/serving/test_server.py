@@ -400,6 +400,7 @@ def test_bundle_whose_golden_items_are_off_is_not_served(bundle: Path, tmp_path:
     assert "off by 1" in done.stderr
 
 
+@pytest.mark.slow
 def test_tflite_without_a_bundle_is_served_and_says_what_is_not_known(tmp_path: Path) -> None:
     (tmp_path / "adder.tflite").write_bytes(probe_model())
     with serving(tmp_path, "adder.tflite", "--host", "0.0.0.0") as server:  # noqa: S104
