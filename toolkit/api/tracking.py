@@ -79,10 +79,8 @@ def record_training(project: Project, done: ModelFiles) -> None:
         return
 
     def made(experiment: str) -> _Kept:
-        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        name = f"{stamp}-{uuid.uuid4().hex[:6]}"
         stated = project.train.model_dump(mode="json", exclude_unset=True)
-        return _training(done, name, experiment, _origin(project, TRAINED), stated)
+        return _training(done, experiment, _origin(project, TRAINED), stated)
 
     _record(project, done.name, made)
 
@@ -175,9 +173,12 @@ def _origin(project: Project, command: str) -> runs.Origin:
 
 
 def _training(
-    done: ModelFiles, name: str, experiment: str, origin: runs.Origin, stated: Mapping[str, Any]
+    done: ModelFiles, experiment: str, origin: runs.Origin, stated: Mapping[str, Any]
 ) -> _Kept:
     """Return the entry of a training: what was set, its figures by epoch, and its model."""
+    seconds = sum(stage.seconds for stage in done.stages)
+    started = datetime.datetime.now() - datetime.timedelta(seconds=seconds)
+    name = f"{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     facts = dict(done.training)
     facts.pop("hardware", None)
     data = facts.pop("data", {})
@@ -187,7 +188,6 @@ def _training(
         *(_by_epoch(done.files[HISTORY]) if HISTORY in done.files else ()),
     ]
     finite = tuple(one for one in figures if math.isfinite(one.value))
-    seconds = sum(stage.seconds for stage in done.stages)
     entry = runs.of_training(name, experiment, origin, settings, finite, data, seconds)
     return _Kept(entry, {f"training/{name}": path for name, path in done.files.items()})
 

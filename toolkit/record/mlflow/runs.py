@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import time
@@ -140,10 +141,14 @@ def lineage_text(report: Report, commit: str) -> str:
 
 
 def _times(run: str, seconds: float) -> dict[str, Any]:
+    """Return a run's name, and its times by the local time in it, whenever it is sent."""
     if not RUN.fullmatch(run):
         raise ValueError(f"{run[:60]!r} is not the name of a run")
-    ended = time.time_ns() // 1_000_000
-    return {"run": run, "started": ended - int(1000 * seconds), "ended": ended}
+    try:
+        started = datetime.datetime.strptime(run[:15], "%Y%m%d-%H%M%S").timestamp()
+    except ValueError:
+        started = time.time() - seconds
+    return {"run": run, "started": int(1000 * started), "ended": int(1000 * (started + seconds))}
 
 
 def _tags(origin: Origin, version: str, verdict: str) -> dict[str, str]:
@@ -152,9 +157,9 @@ def _tags(origin: Origin, version: str, verdict: str) -> dict[str, str]:
         "mlflow.source.name": f"edgekit {origin.command}",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": origin.commit,
-        "mlflow.user": origin.who,
+        "mlflow.user": origin.who.partition(" <")[0],
         "edgekit.command": origin.command,
-        "edgekit.edgekit": version,
+        "edgekit.tool.edgekit": version,
         "edgekit.commit": origin.commit,
         "edgekit.verdict": verdict,
     }

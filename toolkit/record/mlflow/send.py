@@ -29,6 +29,8 @@ LOCK = ".lock"
 PATIENCE = 3.0
 # What an answer without an end may take over what the process holds.
 BYTES = 2 << 30
+# Letters of an error that are told.
+HEAD, TAIL = 100, 120
 MISSING = "MLflow's client is not installed: pip install 'edgekit[mlflow]'"
 
 
@@ -97,9 +99,11 @@ def _away(uri: str) -> str:
 
 
 def _words(error: Exception) -> str:
-    """Say in one line what went wrong: what MLflow says may be pages of HTML."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    """Say in one line what went wrong: what MLflow says may be pages of HTML, the cause last."""
+    text = " ".join(str(error).split())
+    if len(text) > HEAD + TAIL:
+        text = f"{text[:HEAD]} … {text[-TAIL:]}"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 @contextlib.contextmanager
