@@ -14,9 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgekit.contracts.target import doubler
 from edgekit.targets import catalog
 from edgekit.targets.bundles import Answers, pack
+from edgekit.targets.bundles.monitoring import layout_of, statistics_of
 
 # Ends of a runner that certain first values of an item bring about.
 PLANTED = Path(__file__).with_name("serving_faults.py")
@@ -28,10 +31,26 @@ def doubler_bundle(folder: Path, target: str = "linux-x86_64", version: str = "1
     folder.mkdir(parents=True, exist_ok=True)
     contents = doubler(folder, ("a", "b", "c", "d"))
     golden = dataclasses.replace(contents.golden, answers=Answers("y", ("d", "d", "d")))
-    contents = dataclasses.replace(contents, golden=golden, version=version)
+    contents = dataclasses.replace(
+        contents, golden=golden, version=version, monitoring=statistics(version)
+    )
     path = folder / f"{target}-{version}.tar.gz"
     pack(catalog.load(target), contents, path)
     return path
+
+
+def statistics(version: str) -> Any:
+    """The statistics of many raw items, of which each is prepared, then doubled."""
+    raw = raw_items(3000, seed=1)
+    values = {"y": 2 * (0.5 * raw + 1)}
+    tensors = [layout_of("x", "input", (4,)), layout_of("y", "output", (4,))]
+    named = {"name": "doubler", "version": version, "model": "0" * 64}
+    return statistics_of(named, {"x": raw.astype(np.float64)}, values, tensors, None)
+
+
+def raw_items(count: int, seed: int) -> Any:
+    """Items whose four values are drawn from a normal distribution."""
+    return np.random.default_rng(seed).normal(size=(count, 4)).round(3)
 
 
 @dataclasses.dataclass

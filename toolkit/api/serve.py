@@ -38,7 +38,8 @@ class ServeOptions:
     ``target`` says whose bundle of a registered version is served; without it the first. ``split``
     shares requests between two versions, as ``champion=90,candidate=10``; a version in ``shadow``
     answers as well, and is compared. What becomes known of answers is kept in the file
-    ``feedback``, by default below ``.edgekit/serve/``.
+    ``feedback``, by default below ``.edgekit/serve/``; for ``edgekit monitor``, statistics of what
+    is asked and answered in a folder for each version below ``record``.
     """
 
     host: str = HOST
@@ -48,6 +49,7 @@ class ServeOptions:
     split: str = ""
     shadow: str = ""
     feedback: Path | None = None
+    record: Path | None = None
     bounds: Bounds = field(default_factory=Bounds)
 
 
@@ -79,7 +81,15 @@ def serve(
         def find() -> Sequence[Source]:
             return [_exported(one, work) for one in _sources(wanted, options, place)]
 
-        service = Service(find, work, options.bounds, Metrics(), wanted.split, bool(options.shadow))
+        service = Service(
+            find,
+            work,
+            options.bounds,
+            Metrics(),
+            wanted.split,
+            bool(options.shadow),
+            options.record,
+        )
         asyncio.run(
             server.run(
                 service,

@@ -10,7 +10,7 @@ import click
 
 from edgekit.cli.console import say
 from edgekit.cli.help import documented, section
-from edgekit.cli.options import COUNT, FILE, common, option, project_option
+from edgekit.cli.options import COUNT, FILE, FOLDER, common, option, project_option
 from edgekit.cli.registry import place_of, registry_option
 from edgekit.cli.values import as_size
 
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 @click.argument("model", metavar="BUNDLE|MODEL|VERSION")
 @option("--name NAME", "What the model is called in addresses. Default: the bundle's own name.")
 @option("--target NAME", "Whose bundle of a registered version is served. Default: the first.")
+@option(
+    "--record FOLDER",
+    "Count for `edgekit monitor` what is asked and answered: statistics, no items.",
+    type=FOLDER,
+)
 @section(
     "Two versions",
     option(
@@ -85,6 +90,7 @@ def command(model: str, **options: Any) -> int:
         options["split"] or "",
         options["shadow"] or "",
         options["feedback"],
+        options["record"],
         serving.Bounds(**bounds),
     )
     serving.serve(

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import scratch
-from edgekit.errors import EdgekitError, RunnerError, SelfTestFailed
+from edgekit.errors import EdgekitError, RunnerError, SelfTestFailed, ServeError
 from edgekit.process import Limits
 from edgekit.serving.limits import Bounds, Refused, busy
 from edgekit.serving.metrics import Metrics
+from edgekit.serving.recording import Recording
 from edgekit.serving.runner import Answer, Runner, Tensor
 from edgekit.serving.source import Arrays, Servable, Source, read_source
 from edgekit.targets.devices.local import LocalDevice
@@ -57,6 +58,7 @@ class Arm:
         self.source, self.model = source, model
         self._folder, self._metrics, self._bounds = folder, metrics, bounds
         self._device, self._log = device, log
+        self._recording: Recording | None = None
         self._queue: asyncio.Queue[Job] = asyncio.Queue(bounds.queue)
         self._tasks: list[asyncio.Task[None]] = []
         self._alive, self._closed = 0, False
@@ -83,6 +85,20 @@ class Arm:
             folder.close()
             raise
         return arm
+
+    def record(self, folder: Path | None) -> None:
+        """Count what it is asked from now on, for ``edgekit monitor``, in a folder of its number;
+        without one, nothing.
+
+        Raises :class:`ServeError` where there are no golden statistics to hold that against.
+        """
+        if folder is None:
+            return
+        if self.model.monitoring is None:
+            message = f"{self.source.path} has no golden statistics to hold records against"
+            hint = "serve a bundle that was made with data: edgekit bundle --data FILE"
+            raise ServeError("EK-SERVE-007", message, hint)
+        self._recording = Recording(self.model, folder / str(self.model.number))
 
     @property
     def ready(self) -> bool:
@@ -120,6 +136,8 @@ class Arm:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._recording is not None:
+            self._recording.close()
         await asyncio.to_thread(self._folder.close)
 
     async def _start(self) -> None:
@@ -190,15 +208,24 @@ class Arm:
             answer = await runner.ask(job.inputs, job.raw)
         except Refused as error:
             job.refuse(error)
+            if error.status == 500:
+                self._failed_on(job)
         except RunnerError as error:
             job.refuse(Refused(500, f"{error.message}; it is started again"))
+            self._failed_on(job)
             return False
         else:
             if not job.answer.done():
                 job.answer.set_result(answer)
+            if self._recording is not None:
+                self._recording.answered(job.inputs, job.raw, answer)
         finally:
             job.runner = None
         return True
+
+    def _failed_on(self, job: Job) -> None:
+        if self._recording is not None:
+            self._recording.failed(job.inputs)
 
     async def _again(self) -> Runner:
         """Start a runner in the place of one that is gone, however often it takes."""

@@ -36,9 +36,10 @@ class Service:
         metrics: Metrics,
         split: Split | None = None,
         shadowed: bool = False,
+        record: Path | None = None,
     ) -> None:
         self._find, self._work, self._bounds, self.metrics = find, work, bounds, metrics
-        self.split = split or Split()
+        self.split, self._record = split or Split(), record
         self.shadow = Shadowed() if shadowed else None
         self._arms: dict[str, Arm] = {}
         self._turn = asyncio.Lock()
@@ -76,6 +77,8 @@ class Service:
                 for source in await asyncio.to_thread(self._find):
                     opened.append(await Arm.open(source, self._work, self._bounds, self.metrics))
                 arms = _told_apart(opened)
+                for arm in arms:
+                    arm.record(self._record)
             except BaseException:
                 await asyncio.gather(*(arm.close() for arm in opened))
                 raise

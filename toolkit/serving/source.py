@@ -15,6 +15,8 @@ from edgekit import nearby
 from edgekit.errors import ServeError
 from edgekit.targets.bundles import OpenedBundle, open_bundle
 from edgekit.targets.bundles.contents import MANIFEST
+from edgekit.targets.bundles.monitoring import FILE as STATISTICS
+from edgekit.targets.bundles.monitoring import read_statistics
 from edgekit.targets.bundles.tf_serving import LABEL, served_name, version_number
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Preprocess, Request, RunnerModel
@@ -56,8 +58,8 @@ class Servable:
     """A version that a runner can answer with: the request that opens it, and what is known of it.
 
     ``version`` is what its maker calls it, ``digest`` that of the model's file; ``classes`` are
-    named in the order of ``scores``, the output that tells them. Without a bundle there is no
-    ``golden``, and no ``preprocess``.
+    named in the order of ``scores``, the output that tells them, and ``monitoring`` are the golden
+    statistics. Without a bundle there is no ``golden``, and no ``preprocess``.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Servable:
     golden: Golden | None = None
     classes: tuple[str, ...] = ()
     scores: str = ""
+    monitoring: Mapping[str, Any] | None = None
 
     @property
     def identity(self) -> str:
@@ -138,7 +141,17 @@ def _of_bundle(path: Path, bundle: OpenedBundle) -> Servable:
         _golden(path, asked),
         tuple(map(str, manifest.get("labels", []))),
         str(answers.get("output", "")),
+        _statistics(bundle),
     )
+
+
+def _statistics(bundle: OpenedBundle) -> Mapping[str, Any] | None:
+    path = bundle.folder / STATISTICS
+    try:
+        return read_statistics(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValueError):
+        # An older edgekit's, or damaged: whoever asks for records is told.
+        return None
 
 
 def _golden(path: Path, asked: Request) -> Golden:
