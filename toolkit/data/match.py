@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.data import images
 from edgekit.data.dataset import Dataset, object_error
 from edgekit.data.preprocessing import has_channels
 from edgekit.errors import ArraysMismatch, DataError
@@ -40,6 +41,18 @@ def match(
     that has no channels to order. Arrays beside the inputs are passed over. Raises
     :class:`DataError` that names both shapes, or both dtypes, and the likely mistake.
     """
+    arrays = _keyed(dataset, inputs)
+    notices: list[str] = []
+    for spec in inputs:
+        array = np.load(arrays[spec.name], mmap_mode="r")
+        _match_shape(dataset.source, spec, array.shape, notices)
+        _match_dtype(dataset.source, spec, array, preprocess, notices)
+        _match_channels(dataset.source, spec, array.shape, preprocess)
+    return MatchedInputs(arrays, tuple(notices))
+
+
+def _keyed(dataset: Dataset, inputs: tuple[TensorSpec, ...]) -> Mapping[str, Path]:
+    """Return the arrays by the inputs' names. Raises :class:`ArraysMismatch`."""
     names = {spec.name for spec in inputs}
     # A column may be an input as well.
     beside = {n: path for n, path in (dataset.beside or {}).items() if n in names}
@@ -54,27 +67,45 @@ def match(
             hint += "; name other arrays as columns: --slice NAME, --group NAME"
         listed = ", ".join(sorted(arrays)) or "nothing but labels"
         raise ArraysMismatch("EK-DATA-010", f"{dataset.source} holds {listed}", hint)
-    notices: list[str] = []
-    for spec in inputs:
-        array = np.load(arrays[spec.name], mmap_mode="r")
-        _match_shape(dataset.source, spec, array.shape, notices)
-        _match_dtype(dataset.source, spec, array, preprocess, notices)
-        _match_channels(dataset.source, spec, array.shape, preprocess)
-    return MatchedInputs(arrays, tuple(notices))
+    return arrays
 
 
-def check_items(dataset: Dataset, spec: TensorSpec) -> None:
-    """Refuse items that a model's only input ``[batch, ...]`` cannot take, before it is exported.
+def check_items(dataset: Dataset, inputs: tuple[TensorSpec, ...]) -> None:
+    """Refuse items that a model's inputs ``[batch, ...]`` cannot take, before it is exported.
 
-    Of data with several arrays it is not known which is the input. Raises :class:`DataError`.
+    Of several arrays for one input it is not known which is meant. Raises :class:`DataError`.
     """
-    if len(dataset.arrays) == 1:
-        (path,) = dataset.arrays.values()
-        _match_shape(dataset.source, spec, np.load(path, mmap_mode="r").shape, [])
+    if len(inputs) > 1:
+        arrays = _keyed(dataset, inputs)
+    elif len(dataset.arrays) == 1:
+        arrays = {inputs[0].name: next(iter(dataset.arrays.values()))}
+    else:
+        return
+    for spec in inputs:
+        shape = np.load(arrays[spec.name], mmap_mode="r").shape
+        _match_shape(dataset.source, spec, shape, [])
 
 
-def _match_shape(source: str, spec: TensorSpec, shape: tuple[int, ...], notices: list[str]) -> None:
-    expected, got = spec.shape[1:], shape[1:]
+def check_pictures(source: str, preprocess: Preprocess, inputs: tuple[TensorSpec, ...]) -> None:
+    """Refuse pictures that a model's only input ``[batch, ...]`` cannot take, before one is read.
+
+    Their size and colours are those that are stated, else the input's. Raises
+    :class:`DataError`.
+    """
+    spec = images.resolved(preprocess, inputs)
+    if len(inputs) > 1 or spec.resize is None or spec.color is None:
+        return
+    channels = next(count for count, color in images.CHANNELS.items() if color == spec.color)
+    shape = (*spec.resize, channels)
+    if spec.model_layout == "nchw":
+        shape = (channels, *spec.resize)
+    _match_shape(source, inputs[0], (None, *shape), [])
+
+
+def _match_shape(
+    source: str, spec: TensorSpec, shape: tuple[int | None, ...], notices: list[str]
+) -> None:
+    expected, got = spec.shape[1:], tuple(size or 0 for size in shape[1:])
     # An item may be all of an input that has no batch dimension.
     if _fits(expected, got) or _fits(spec.shape, got):
         return

@@ -89,6 +89,12 @@ def check_data_file(path: Path) -> None:
     _format(path).check(path)
 
 
+def is_picture_folder(path: Path) -> bool:
+    """Tell whether a path is a folder that is read as pictures; one that is none is not refused."""
+    kind = next((kind for kind in FORMATS if kind.matches(path)), None) if path.is_dir() else None
+    return kind is not None and kind.read is image_folder.read
+
+
 def _format(path: Path) -> Format:
     for kind in FORMATS:
         if kind.matches(path):

@@ -45,19 +45,25 @@ def read(path: Path, kind: Literal["keras", "h5", "json"]) -> ModelContent:
     return {"keras": _read_keras, "h5": _read_h5, "json": _read_json}[kind](path)
 
 
-def only_input(config: Any) -> TensorSpec | None:
-    """Return a model's only input ``[batch, ...]``, where a configuration tells its shape."""
+def inputs_of(config: Any) -> tuple[TensorSpec, ...]:
+    """Return a model's inputs ``[batch, ...]`` where a configuration tells them all, else none."""
     inner = config.get("config") if isinstance(config, dict) else None
     layers = inner.get("layers") if isinstance(inner, dict) else None
-    found = []
-    for layer in layers if isinstance(layers, list) else ():
-        if isinstance(layer, dict) and layer.get("class_name") == "InputLayer":
-            of = layer.get("config")
-            of = of if isinstance(of, dict) else {}
-            found.append(of)
-    if len(found) != 1:
-        return None
-    of = found[0]
+    found = [
+        _input(layer.get("config"))
+        for layer in (layers if isinstance(layers, list) else ())
+        if isinstance(layer, dict) and layer.get("class_name") == "InputLayer"
+    ]
+    specs = tuple(spec for spec in found if spec is not None)
+    if not specs or len(specs) < len(found):
+        return ()
+    names = [spec.name for spec in specs]
+    return specs if len(specs) == 1 or names == _names(inner) else ()
+
+
+def _input(of: Any) -> TensorSpec | None:
+    """Return what an input layer's configuration says, where that is a shape."""
+    of = of if isinstance(of, dict) else {}
     sizes = of.get("batch_shape") or of.get("batch_input_shape")
     if not isinstance(sizes, list) or len(sizes) < 2:
         return None
@@ -69,6 +75,15 @@ def only_input(config: Any) -> TensorSpec | None:
         tuple(sizes),
         dtype if isinstance(dtype, str) else "float32",
     )
+
+
+def _names(inner: Any) -> list[str]:
+    """Return the names of several inputs in their order, where each is that of its layer."""
+    told = inner.get("input_layers")
+    if isinstance(told, dict):
+        told = [place if place[:1] == [name] else None for name, place in told.items()]
+    places = told if isinstance(told, list) else []
+    return [place[0] if isinstance(place, list) and place else "" for place in places]
 
 
 def links(path: Path) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from edgekit import nearby
 from edgekit.errors import ModelError, ProjectError
-from edgekit.models import files, subprocess_reader
+from edgekit.models import files, signature_file, subprocess_reader
 from edgekit.models.safety import findings, refuse
 from edgekit.store import digest_of, is_lfs_pointer, sha256
 from edgekit.types import Model
@@ -54,7 +54,7 @@ def identify(
         )
         raise ModelError("EK-MODEL-001", f"there is no model {path}", nearby.hint(path, hint))
     has_own = custom_objects is not None
-    model = _saved_model(path) if path.is_dir() else _file(path, trust, has_own)
+    model = _saved_model(path, signature) if path.is_dir() else _file(path, trust, has_own)
     if model.kind == "json":
         model = with_weights(model, weights or find_weights(path))
     elif weights is not None:
@@ -115,8 +115,8 @@ def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
         refuse(path, references, None if has_custom_objects else ())
         if content.links:
             raise _linked(path, content.links)
-    only = files.only_input(content.config)
-    return Model(path, kind, content.generation, sha256(path), only_input=only)
+    inputs = files.inputs_of(content.config)
+    return Model(path, kind, content.generation, sha256(path), inputs=inputs)
 
 
 def _kind(path: Path) -> Kind | Literal["tflite"]:
@@ -184,12 +184,13 @@ def read_head(path: Path) -> bytes:
         return file.read(64)
 
 
-def _saved_model(path: Path) -> Model:
+def _saved_model(path: Path, name: str | None) -> Model:
     if not (path / "saved_model.pb").is_file():
         members = sorted(p.name for p in path.iterdir())[:5]
         hint = f"a SavedModel folder holds saved_model.pb; this one holds {members or 'nothing'}"
         raise ModelError("EK-MODEL-004", f"{path} is not a SavedModel", hint)
-    return Model(path, "saved_model", "tensorflow", sha256(path))
+    inputs = signature_file.inputs_of(path, name)
+    return Model(path, "saved_model", "tensorflow", sha256(path), inputs=inputs)
 
 
 def _linked(path: Path, links: tuple[str, ...]) -> ModelError:

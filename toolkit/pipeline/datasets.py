@@ -51,15 +51,20 @@ def judged_early(run: Run) -> data.Dataset | None:
 
 
 def check_early(run: Run, model: Model) -> None:
-    """Refuse items that a model's only input cannot take, where its file tells the shape: before
-    the model is loaded and exported. Raises :class:`DataError`.
+    """Refuse items that a model cannot take, where its file tells its inputs: before it is loaded
+    and exported. Raises :class:`DataError`.
     """
-    source = run.project.data.evaluate
-    spec = model.only_input
-    if spec is None or source is None or Path(source).suffix not in ARRAYS:
-        return
-    if (dataset := open_data(run, source, (spec,))) is not None:
-        data.check_items(dataset, spec)
+    table = run.project.data
+    named = table.representative.from_ if table.representative else None
+    others = None if named in ("train", "evaluate") else named
+    for source in dict.fromkeys((table.evaluate, others)):
+        if not model.inputs or source is None or is_reference(source):
+            continue
+        if Path(source).suffix in ARRAYS:
+            if (dataset := open_data(run, source, model.inputs)) is not None:
+                data.check_items(dataset, model.inputs)
+        elif data.is_picture_folder(run.project.root / source):
+            data.check_pictures(source, table.preprocess.spec(), model.inputs)
 
 
 def open_data(

@@ -33,7 +33,6 @@ from edgekit.training.seeds import deterministic, seed_everything
 from edgekit.training.stages import Stage, freeze, stages_of, trainable_count
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.settings import Watching
-from edgekit.types import TensorSpec
 from edgekit.usercode import user_errors
 
 HISTORY, CURVES = "history.csv", "history.svg"
@@ -145,12 +144,12 @@ def _check_judged(model: Any, training: Training) -> None:
     Raises :class:`DataError`.
     """
     # A subclassed model knows its inputs from its first call on.
-    inputs: Any = getattr(model, "inputs", None) or ()
-    if training.judged is not None and len(inputs) == 1:
-        only = inputs[0]
-        dtype = str(getattr(only.dtype, "name", only.dtype))
-        spec = TensorSpec(str(only.name), tuple(only.shape), dtype)
-        check_items(training.judged, spec)
+    if training.judged is None or not getattr(model, "inputs", None):
+        return
+    specs = inputs_of(model).specs
+    # Labels or a column may be the input that lacks: that is found when the model is known.
+    if len(specs) == 1 or {spec.name for spec in specs} <= training.judged.arrays.keys():
+        check_items(training.judged, specs)
 
 
 def _write_history(

@@ -18,8 +18,8 @@ class Model:
     ``digest`` is of the file, with ``weights`` of both. ``custom_objects`` is the user's module of
     layers, which imports from ``root``, and ``code`` the digests of the files behind it.
     ``generation`` is unknown where the file records no version. A model that is ``own`` was written
-    by edgekit from the user's function, and is trusted as that function is. ``only_input`` is
-    the one that it has, ``[batch, ...]``, where the file's configuration tells its shape.
+    by edgekit from the user's function, and is trusted as that function is. ``inputs`` are
+    all that it takes, ``[batch, ...]``, where its file tells them: before anything loads it.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class Model:
     signature: str | None = None
     code: Mapping[str, str] = field(default_factory=dict)
     own: bool = False
-    only_input: TensorSpec | None = None
+    inputs: tuple[TensorSpec, ...] = ()
 
     @property
     def key(self) -> Mapping[str, Json]:
