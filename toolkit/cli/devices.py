@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekit.cli import completers
-from edgekit.cli.console import progress, say
+from edgekit.cli.console import console, progress, say
 from edgekit.cli.help import documented
 from edgekit.cli.options import common, option
 from edgekit.errors import ExitCode
@@ -19,8 +19,6 @@ from edgekit.types import Status
 if TYPE_CHECKING:
     from edgekit.project import Project
     from edgekit.targets.devices.entry import InventoryEntry
-
-ABSENT = "absent"
 
 
 @documented(
@@ -124,8 +122,6 @@ def _say(done: str, folders: list[str], as_json: bool, quiet: bool) -> None:
 
 
 def _show(entries: tuple[InventoryEntry, ...], as_json: bool, quiet: bool) -> None:
-    from edgekit.targets.devices.names import DEFAULT_RUNTIME
-
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
         return
@@ -133,12 +129,7 @@ def _show(entries: tuple[InventoryEntry, ...], as_json: bool, quiet: bool) -> No
         entries = tuple(entry for entry in entries if entry.status is not Status.PASSED)
     if not entries:
         return
-    width = max(len(entry.name) for entry in entries)
-    versions = max(len(entry.version or ABSENT) for entry in entries)
-    for entry in entries:
-        mark = "ok" if entry.status is Status.PASSED else entry.status.value
-        about = [entry.message, *filter(None, [entry.environment, entry.address])]
-        if entry.name == f"local:{DEFAULT_RUNTIME}":
-            about.append("the default device, local")
-        text = f"{entry.name:<{width}}  {mark:<11}  {entry.version or ABSENT:<{versions}}"
-        say(f"{text}  ({'; '.join(about)})")
+    from edgekit.report import inventory
+    from edgekit.targets.devices.names import DEFAULT_RUNTIME
+
+    console(as_json).print(inventory.table(entries, f"local:{DEFAULT_RUNTIME}"))

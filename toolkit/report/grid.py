@@ -202,6 +202,8 @@ class Grid:
                 yield []
             name, subtitle = row.cells[0]
             others = row.cells[1:]
+            # A number alone says nothing of what it is of.
+            name = f"{self.titles[0][0]} {name}" if name.isdigit() else name
             yield from ([(text, "bold")] for text in broken(name, width))
             if subtitle:
                 yield from ([(text, "dim")] for text in broken(subtitle, width))

@@ -37,7 +37,7 @@ def test_named_device_that_does_not_work_is_exit_code_3_with_the_reason(tmp_path
         "devices", "list", "local:tflite-runtime", "local", cwd=tmp_path, PYTHONPATH=str(tmp_path)
     )
     assert done.returncode == 3
-    broken, works = done.stdout.splitlines()
+    _, broken, works = done.stdout.splitlines()
     assert broken.split()[:3] == ["local:tflite-runtime", "failed", "2.14.0"]
     assert "the tflite-runtime runner was ended by SIGSEGV" in broken
     assert works.split()[:2] == ["local", "ok"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgekit import report as reports
+from edgekit.cli import convert, export
+from edgekit.cli.console import console, print_lines
+from edgekit.pipeline.model_files import ModelFiles, Signature
 from edgekit.report import (
     bench,
     compression,
@@ -18,16 +22,27 @@ from edgekit.report import (
     fit_board,
     history,
     inspection,
+    inventory,
     layers,
     measurements,
     monitoring,
     outputs,
+    sweep,
 )
 from edgekit.report.grid import Grid, Row, grid
 from edgekit.report.table import DROP, headings
 from edgekit.report.table import rows as rows_of
 from edgekit.targets import catalog
-from edgekit.types import Report, TargetResult
+from edgekit.types import (
+    Advice,
+    Report,
+    StageRecord,
+    Status,
+    Sweep,
+    TargetResult,
+    TensorSpec,
+    Trial,
+)
 
 SAMPLE = Path(__file__).parent / "samples" / "report_version_1.json"
 # The longest that users have seen, or may see.
@@ -84,6 +99,26 @@ def models(titles: Any, drop: Any) -> Grid:
 SETTINGS = {"metric": METRIC, "bounded": True}
 
 
+def swept() -> Sweep:
+    """Return a sweep of long names and long values."""
+    names = ("learning_rate", "augment.brightness", "model.bottleneck_filters", "optimizer")
+    values = (1.234567e-05, 0.2, 1024, "adamw_with_decoupled_weight_decay")
+    tried = dict(zip(names, values, strict=True))
+    trials = (
+        Trial(0, tried, 0.98765432, 1000, 123456.7),
+        Trial(123, tried, None, 1, 0.1, "the loss became NaN"),
+    )
+    toml = "[train]\nlearning_rate = 1.234567e-05"
+    return Sweep("digits", f"val_{METRIC}", True, trials, 0, toml, Path("trials.journal"))
+
+
+class Terminal(io.StringIO):
+    """Standard output as a terminal, kept."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def tables() -> Iterator[tuple[str, Grid]]:
     """Yield every kind of table by its name."""
     for name, done in {
@@ -109,6 +144,9 @@ def tables() -> Iterator[tuple[str, Grid]]:
     yield "layers", models(inspection.HEADINGS, inspection.DROP)
     yield "diff", models(diff.HEADINGS, diff.DROP)
     yield "fit", models(["", "fits", *fit_board.HEADINGS.values()], fit_board.DROP)
+    yield "devices", models(inventory.HEADINGS, inventory.DROP)
+    trials = [title for title, _ in sweep.table(swept()).titles]
+    yield "sweep", models(trials, sweep.DROP)
     yield "bundle", models(["target", "size", "outcome"], ())
 
 
@@ -137,6 +175,63 @@ def test_figures_and_words_are_whole_at_every_width(kind: str, width: int) -> No
         if "left out" not in told or shown.titles[-1][0] not in named:
             for words in WORDS:
                 assert all(f" {word}" in f" {told}" for text in words for word in text.split())
+
+
+def check_shown() -> None:
+    """Print what ``edgekit check`` prints, of long names."""
+    done = sample("raspberry-pi-4", "arduino-nano-33-ble-sense")
+    (first, *others) = done.verdict.checks
+    check = dataclasses.replace(
+        first, name=f"lock {METRIC}", status=Status.FAILED, message=f"it is {LONGEST} {INTERVAL}"
+    )
+    verdict = dataclasses.replace(done.verdict, checks=(check, *others))
+    convert.show(dataclasses.replace(done, verdict=verdict), False, Path("runs"))
+
+
+def train_shown() -> None:
+    """Print what ``edgekit train`` prints, of long names."""
+    figures = {
+        f"val_{METRIC}": 0.98765432,
+        METRIC: 1.234567e-05,
+        f"best_{METRIC}": 123456.7,
+    }
+    spec = TensorSpec("serving_default_input_of_the_backbone", (None, 1024, 1024, 3), "float32")
+    done = ModelFiles(
+        "efficientnet_lite0_quantized_to_int8_by_hand",
+        files={"model": Path("build/efficientnet_lite0_quantized_to_int8_by_hand/model.keras")},
+        stages=(StageRecord("train", 123456.7, False),),
+        advice=(Advice("EK-NOTE-001", "warning", f"{LONGEST} of {INTERVAL}", "do it again"),),
+        epochs=1000,
+        best_epoch=999,
+        figures=figures,
+        signatures=(Signature("serving_default", (spec,), (spec,)),),
+    )
+    export.show(done, {"as_json": False, "verbose": True, "quiet": False})
+
+
+def sweep_shown() -> None:
+    """Print what ``edgekit sweep`` prints of its trials."""
+    shown = console(False)
+    shown.print(sweep.table(swept()))
+    print_lines(shown, sweep.lines(swept()))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+@pytest.mark.parametrize("shows", [check_shown, train_shown, sweep_shown])
+def test_what_a_command_prints_is_whole_at_every_width(
+    shows: Callable[[], None], width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    narrow, wide = Terminal(), io.StringIO()
+    for out in (narrow, wide):
+        monkeypatch.setattr("sys.stdout", out)
+        shows()
+    drawn = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in narrow.getvalue().splitlines()]
+    assert max(map(len, drawn)) <= width, drawn
+    told = " ".join(drawn)
+    # Of a table, columns may be left out, which it says itself.
+    below = wide.getvalue().partition("\n\n")[2] or wide.getvalue()
+    assert not (lost := {word for word in below.split() if word not in told}), lost
 
 
 @pytest.mark.parametrize("kind", KINDS)
