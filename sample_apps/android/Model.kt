@@ -17,8 +17,12 @@ interface Network {
 /** A class and how sure the model is of it. */
 data class Answer(val label: String, val score: Float)
 
-/** The model. What it carries from an inference to the next begins with `begin`. */
-class Model(private val network: Network) {
+/**
+ * The model. What it carries from an inference to the next begins with `begin`.
+ *
+ * A recorder counts what it is given and answers, where the app asks for one.
+ */
+class Model(private val network: Network, private val recorder: Recorder? = null) {
     private var carried = zeros()
 
     val runtime: String get() = network.runtime
@@ -31,6 +35,19 @@ class Model(private val network: Network) {
 
     /** Return the outputs of one item as real numbers, by name, of raw inputs by name. */
     fun outputs(raw: Map<String, FloatArray>): Map<String, FloatArray> {
+        if (recorder == null) return answered(raw)
+        val began = System.nanoTime()
+        val outputs = try {
+            answered(raw)
+        } catch (error: RuntimeException) {
+            recorder.error()
+            throw error
+        }
+        recorder.add(raw, outputs, System.nanoTime() - began)
+        return outputs
+    }
+
+    private fun answered(raw: Map<String, FloatArray>): Map<String, FloatArray> {
         val inputs = ModelSpec.inputs.associate { input ->
             val values = raw[input.name]
                 ?: throw IllegalArgumentException("input ${input.name} is missing")

@@ -5,7 +5,9 @@ import { numbersOf, pixels, together, valuesOf, wholeItems } from "./items.js";
 import { LiteRtNetwork, latencyOf } from "./litert.js";
 import { bestOf, boxesOf, label, Model, sizeOf, streaming } from "./model.js";
 import * as spec from "./model_spec.js";
+import { monitoring } from "./monitoring_spec.js";
 import { itemOf } from "./npy.js";
+import { Recorder } from "./recorder.js";
 const only = spec.inputs.length === 1 ? spec.inputs[0] : null;
 const pictured = spec.inputs.filter((input) => input.picture !== null);
 // So many numbers are typed; more come from a file.
@@ -170,6 +172,33 @@ function listen(model, first) {
         void answer(model, () => [{ [only.name]: take() }]);
     });
 }
+/** Let the page count what the model meets, once its box is ticked; send the lines if asked to. */
+function listenToRecord(model) {
+    if (monitoring === null)
+        return;
+    const url = new URLSearchParams(location.search).get("records");
+    const send = (line) => {
+        if (url === null)
+            return;
+        const sent = fetch(url, { method: "POST", body: `${line}\n`, keepalive: true });
+        sent.catch((error) => show("recorded", `a record was not sent to ${url}: ${error}`));
+    };
+    const recorder = new Recorder(monitoring, navigator.userAgent.slice(0, 200), send);
+    const [box, button] = [element("record"), element("download")];
+    element("monitoring").hidden = false;
+    box.addEventListener("change", () => {
+        model.recorder = box.checked ? recorder : null;
+        button.hidden = false;
+    });
+    button.addEventListener("click", () => {
+        recorder.close();
+        const link = document.createElement("a");
+        link.href = URL.createObjectURL(new Blob(recorder.lines.map((line) => `${line}\n`)));
+        link.download = "records.jsonl";
+        link.click();
+    });
+    addEventListener("pagehide", () => recorder.close());
+}
 async function main() {
     const threads = Number(new URLSearchParams(location.search).get("threads"));
     const network = await LiteRtNetwork.open("model.tflite", threads);
@@ -186,6 +215,7 @@ async function main() {
     const of = latency.runs === 1 ? "runs" : `samples of ${latency.runs} runs`;
     show("latency", `p50 ${latency.p50.toFixed(4)} ms of ${latency.samples} ${of}`);
     listen(model, first);
+    listenToRecord(model);
     document.body.dataset.latency = String(latency.p50);
     document.body.dataset.state = report.passed ? "passed" : "failed";
 }

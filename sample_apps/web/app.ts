@@ -7,7 +7,9 @@ import { numbersOf, pixels, together, valuesOf, wholeItems, type Item } from "./
 import { LiteRtNetwork, latencyOf } from "./litert.js";
 import { bestOf, boxesOf, label, Model, sizeOf, streaming, type Named } from "./model.js";
 import * as spec from "./model_spec.js";
+import { monitoring } from "./monitoring_spec.js";
 import { itemOf } from "./npy.js";
+import { Recorder } from "./recorder.js";
 import type { InputSpec } from "./values.js";
 
 const only = spec.inputs.length === 1 ? spec.inputs[0] : null;
@@ -175,6 +177,32 @@ function listen(model: Model, first: Item): void {
   });
 }
 
+/** Let the page count what the model meets, once its box is ticked; send the lines if asked to. */
+function listenToRecord(model: Model): void {
+  if (monitoring === null) return;
+  const url = new URLSearchParams(location.search).get("records");
+  const send = (line: string) => {
+    if (url === null) return;
+    const sent = fetch(url, { method: "POST", body: `${line}\n`, keepalive: true });
+    sent.catch((error: unknown) => show("recorded", `a record was not sent to ${url}: ${error}`));
+  };
+  const recorder = new Recorder(monitoring, navigator.userAgent.slice(0, 200), send);
+  const [box, button] = [element<HTMLInputElement>("record"), element("download")];
+  element("monitoring").hidden = false;
+  box.addEventListener("change", () => {
+    model.recorder = box.checked ? recorder : null;
+    button.hidden = false;
+  });
+  button.addEventListener("click", () => {
+    recorder.close();
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(recorder.lines.map((line) => `${line}\n`)));
+    link.download = "records.jsonl";
+    link.click();
+  });
+  addEventListener("pagehide", () => recorder.close());
+}
+
 async function main(): Promise<void> {
   const threads = Number(new URLSearchParams(location.search).get("threads"));
   const network = await LiteRtNetwork.open("model.tflite", threads);
@@ -193,6 +221,7 @@ async function main(): Promise<void> {
   const of = latency.runs === 1 ? "runs" : `samples of ${latency.runs} runs`;
   show("latency", `p50 ${latency.p50.toFixed(4)} ms of ${latency.samples} ${of}`);
   listen(model, first);
+  listenToRecord(model);
   document.body.dataset.latency = String(latency.p50);
   document.body.dataset.state = report.passed ? "passed" : "failed";
 }

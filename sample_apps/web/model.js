@@ -11,12 +11,18 @@ export function label(place) {
 export function sizeOf(input) {
     return input.shape.reduce((a, b) => a * b, 1);
 }
-/** The model over a network. What it carries from an inference to the next begins with `begin`. */
+/**
+ * The model over a network. What it carries from an inference to the next begins with `begin`.
+ *
+ * A recorder counts what it is given and answers, where the page asks for one.
+ */
 export class Model {
     network;
+    recorder;
     carried = zeros();
-    constructor(network) {
+    constructor(network, recorder = null) {
         this.network = network;
+        this.recorder = recorder;
     }
     /** Begin a stream: states are zeros again. Without streams every item is one. */
     async begin() {
@@ -39,6 +45,19 @@ export class Model {
     }
     /** Return the outputs of one item as real numbers, by name, of raw inputs by name. */
     async outputs(raw) {
+        const { recorder } = this;
+        const began = performance.now();
+        try {
+            const outputs = await this.answered(raw);
+            recorder?.add(raw, outputs, 1e6 * (performance.now() - began));
+            return outputs;
+        }
+        catch (error) {
+            recorder?.error();
+            throw error;
+        }
+    }
+    async answered(raw) {
         const answers = await this.network.run(this.encoded(raw));
         for (const { input, output } of spec.states) {
             this.carried[input.name] = encode(input, decode(output, answers[output.name]));

@@ -3,6 +3,7 @@
 import { readBoxes, type Box } from "./boxes.js";
 import { streams } from "./golden_pairs.js";
 import * as spec from "./model_spec.js";
+import type { Recorder } from "./recorder.js";
 import { activate, decode, encode, top, type InputSpec, type Values } from "./values.js";
 
 /** Values of one item, by the name of the input or output. */
@@ -33,11 +34,18 @@ export function sizeOf(input: InputSpec): number {
   return input.shape.reduce((a, b) => a * b, 1);
 }
 
-/** The model over a network. What it carries from an inference to the next begins with `begin`. */
+/**
+ * The model over a network. What it carries from an inference to the next begins with `begin`.
+ *
+ * A recorder counts what it is given and answers, where the page asks for one.
+ */
 export class Model {
   private carried: Named<Values> = zeros();
 
-  constructor(readonly network: Network) {}
+  constructor(
+    readonly network: Network,
+    public recorder: Recorder | null = null,
+  ) {}
 
   /** Begin a stream: states are zeros again. Without streams every item is one. */
   async begin(): Promise<void> {
@@ -60,6 +68,19 @@ export class Model {
 
   /** Return the outputs of one item as real numbers, by name, of raw inputs by name. */
   async outputs(raw: Named<ArrayLike<number>>): Promise<Named<Float32Array>> {
+    const { recorder } = this;
+    const began = performance.now();
+    try {
+      const outputs = await this.answered(raw);
+      recorder?.add(raw, outputs, 1e6 * (performance.now() - began));
+      return outputs;
+    } catch (error) {
+      recorder?.error();
+      throw error;
+    }
+  }
+
+  private async answered(raw: Named<ArrayLike<number>>): Promise<Named<Float32Array>> {
     const answers = await this.network.run(this.encoded(raw));
     for (const { input, output } of spec.states) {
       this.carried[input.name] = encode(input, decode(output, answers[output.name]));

@@ -10,6 +10,7 @@ from edgekit.converters import flatbuffer
 from edgekit.converters.metadata.facts import ENTRY
 from edgekit.errors import BundleDoesNotSuit
 from edgekit.sample_apps import FOLDER
+from edgekit.targets.bundles import recorder_code
 from edgekit.targets.bundles.contents import Contents
 from edgekit.targets.bundles.processing import kotlin
 from edgekit.targets.bundles.processing.kotlin import text
@@ -23,7 +24,7 @@ MODEL = "model_pack/src/main/assets/model#group_other/model.tflite"
 # The releases of com.google.ai.edge.litert:litert with org.tensorflow.lite.Interpreter: 2.x has
 # none. Source: GitHub issues google-ai-edge/LiteRT 4775 and 2752.
 INTERPRETERS = ("1.4.0",)
-SOURCES = ("Npy.kt", "Model.kt", "SelfTest.kt", "InterpreterNetwork.kt")
+SOURCES = ("Npy.kt", "Model.kt", "Recorder.kt", "SelfTest.kt", "InterpreterNetwork.kt")
 KOTLIN = "model/src/main/kotlin"
 TESTS = "model/src/androidTest/kotlin"
 
@@ -50,7 +51,7 @@ In an app, add `implementation(project(":model"))`, and at its first start:
     val model = Model(network)
     val answers = model.classify(mapOf({input} to values))
 
-`values` are raw: `ModelSpec` rescales and quantizes them.{pictures}{streams}
+`values` are raw: `ModelSpec` rescales and quantizes them.{pictures}{streams}{records}
 
 Delivered by Google Play, the AI pack's folder keeps its name without the group:
 `InterpreterNetwork.open(context, "model/model.tflite")`, with `assetPacks += ":model_pack"` in the app and
@@ -66,6 +67,16 @@ models of LiteRT, against stubs of the classes of Android that they use. Gradle 
 PICTURES = """
 `raw(fit(ModelSpec.inputs[0].picture!!, bytes, height, width, channels))` makes them of a picture,
 to the bit as edgekit did when it measured the model."""
+RECORDS = """
+To watch over it in service, count what it is given and what it answers:
+
+    val recorder = Recorder(File(context.filesDir, "records"), Build.MODEL)
+    val model = Model(network, recorder)        // recorder.close() when the app goes
+
+It counts by the bins of `monitoring.json`: statistics, one JSON line for a thousand items or an
+hour, and never an item. It takes at most 32 MB, a full disk stops nothing, and it sends nothing:
+`edgekit monitor BUNDLE RECORDS` reads what the app uploads. Without a recorder nothing is counted.
+"""
 STREAMS = """
 The model keeps a state from an inference to the next: `model.begin()` begins a new stream."""
 EDGES = """
@@ -94,6 +105,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     head, named = b"package edgekit\n", f"package {package}\n".encode()
     sources = {name: content.replace(head, named, 1) for name, content in sources.items()}
     sources |= kotlin.files(spec, contents.name, package)
+    sources["MonitoringSpec.kt"] = recorder_code.kotlin(contents, package).encode()
     test = (APP / "SelfTestOnDevice.kt").read_bytes().replace(head, named, 1)
     gradle = (APP / "build.gradle.kts").read_text(encoding="utf-8")
     gradle = gradle.replace("@NAMESPACE@", package).replace("@LITERT@", release)
@@ -106,6 +118,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
         precision=contents.precision,
         litert=release,
         input=text(spec.inputs[0].name),
+        records=RECORDS if contents.monitoring else "",
         pictures=PICTURES if "pictures" in spec.parts else "",
         streams=STREAMS if contents.states or contents.golden.streams else "",
         edges=EDGES if "int8" in edges else DESCRIBED if described else UNDESCRIBED,

@@ -8,6 +8,7 @@ from html import escape
 from edgekit.converters import flatbuffer
 from edgekit.errors import BundleDoesNotSuit
 from edgekit.sample_apps import FOLDER
+from edgekit.targets.bundles import recorder_code
 from edgekit.targets.bundles.contents import Contents
 from edgekit.targets.bundles.processing.spec import Spec, spec_of
 from edgekit.targets.bundles.processing.typescript import (
@@ -26,7 +27,16 @@ LITERT = "2.5.3"
 # What LiteRT.js feeds and gives. Source: DATATYPES of @litertjs/core 2.5.3, and all were tried:
 # it opens no file of which a signature has an int8 or int16 input or output.
 TYPES = ("float32", "int32", "uint8")
-SOURCES = ("app.ts", "drawing.ts", "items.ts", "litert.ts", "model.ts", "npy.ts", "selftest.ts")
+SOURCES = (
+    "app.ts",
+    "drawing.ts",
+    "items.ts",
+    "litert.ts",
+    "model.ts",
+    "npy.ts",
+    "recorder.ts",
+    "selftest.ts",
+)
 
 README = """# {name} {version} for {title}
 
@@ -36,7 +46,7 @@ A static page over LiteRT.js {litert}. LiteRT.js is not in this bundle: npm fetc
     npm start                        # http://localhost:8080/
 
 The page runs its self-test over the golden pairs, times the model, and then takes {takes}.
-Nothing is sent anywhere: the model runs in the page.
+The model runs in the page, and nothing is sent anywhere unless you add `?records=URL`, below.
 
 | file | what |
 | --- | --- |
@@ -44,7 +54,8 @@ Nothing is sent anywhere: the model runs in the page.
 | `src/app.ts`, `src/items.ts`, `src/drawing.ts` | what the page does; items from files; boxes on pictures |
 | `src/litert.ts` | the model in LiteRT.js |
 | `src/model.ts`, `src/selftest.ts` | the model with pre- and postprocessing; the self-test |
-| `src/model_spec.ts`, `src/golden_pairs.ts` | this model's constants |
+| `src/recorder.ts` | counts what the model meets, for `edgekit monitor`; off until it is ticked |
+| `src/model_spec.ts`, `src/golden_pairs.ts`, `src/monitoring_spec.ts` | this model's constants |
 | `src/*.js` | the same, compiled: after a change, `npm run build` |
 | `model.tflite`, `golden/` | the {precision} model; raw items and the outputs that they must give |
 | `serve.mjs` | a small server for this folder, for this machine only |
@@ -57,6 +68,14 @@ Whatever serves the page in production has to send two headers, or LiteRT.js run
 
 It also has to serve `node_modules/@litertjs/`. A camera needs https, or localhost. A small model may be
 faster without threads: compare the page's latency with that of `?threads=1`.
+
+## To watch over it
+
+Tick "Count", and the page counts what the model is given and what it answers, by the bins of
+`monitoring.json`: statistics, one JSON line for a thousand items or an hour, and never an item.
+"Download records" gives them as a file, which `edgekit monitor BUNDLE records.jsonl` reads; with
+`?records=URL` each line is also sent there by POST. Of your own page, `new Model(network, new
+Recorder(monitoring, device, send))` does the same.
 {notes}"""  # noqa: E501
 
 
@@ -77,6 +96,10 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     code["golden_pairs.js"] = constants_file(contents.name, constants)
     types = ('import type { GoldenOutput } from "./selftest.js";',)
     code["golden_pairs.ts"] = constants_file(contents.name, constants, types)
+    counted = (recorder_code.typescript(contents),)
+    code["monitoring_spec.js"] = constants_file(contents.name, counted)
+    types = ('import type { MonitoringSpec } from "./recorder.js";',)
+    code["monitoring_spec.ts"] = constants_file(contents.name, counted, types)
     takes, accepted = _files(spec)
     own = {"@TITLE@": escape(contents.name), "@LITERT@": release}
     own |= {"@FILE@": f"{takes[0].upper()}{takes[1:]}:", "@ACCEPT@": accepted}

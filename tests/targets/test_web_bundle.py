@@ -22,6 +22,7 @@ from edgekit.contracts.target import doubler
 from edgekit.errors import BundleError
 from edgekit.targets import catalog
 from edgekit.targets.bundles import LAYOUTS, Answers, Contents, pack, verify
+from edgekit.targets.runners import recorder
 
 TARGET = catalog.load("web-wasm")
 PAGE = Path(__file__).with_name("web_page.mjs")
@@ -166,6 +167,18 @@ def opened(root: Path, packages: Path, *acts: Path | str, query: str = "") -> di
     return dict(json.loads(done.stdout))
 
 
+def check_recorded(text: str, root: Path, items: Any) -> None:
+    """Hold the record of these items, and nothing else, against what Python counts of them."""
+    record, golden = json.loads(text), json.loads((root / "monitoring.json").read_text())
+    assert (record["golden"], record["n"], record["errors"]) == (golden["digest"], len(items), 0)
+    window = recorder.Window(golden, 0.0)
+    window.add({"image": items}, {}, ())
+    for name, one in window.facts("", 0.0)["features"].items():
+        if one["n"]:
+            assert record["features"][name]["counts"] == one["counts"], name
+    assert sum(record["classes"].values()) == record["latency"]["n"] == len(items)
+
+
 @pytest.mark.slow
 @browses
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -197,6 +210,7 @@ def test_page_passes_its_selftest_and_tells_latency_and_answers(
     assert picture == lines.splitlines()[1].replace("item 1", "item 0")
     assert second == lines.splitlines()[2].replace("item 2", "item 0")
     assert seen["camera"].startswith("item 0: ")
+    check_recorded(seen["recorded"], root, items)
     assert Image.open(root / "page.png").size[0] >= 800
     assert opened(root, packages, query="?threads=1")["runtime"] == "LiteRT.js 2.5.3, no threads"
 
@@ -336,7 +350,7 @@ def test_server_sends_the_headers_that_threads_need_and_nothing_from_outside(
 def scripts(root: Path) -> dict[str, str]:
     """The JavaScript by name; of constants, without the head and the indentation."""
     texts = {one.name: one.read_text() for one in (root / "src").glob("*.js")}
-    for name in ("model_spec.js", "golden_pairs.js"):
+    for name in ("model_spec.js", "golden_pairs.js", "monitoring_spec.js"):
         lines = (line.strip() for line in texts[name].splitlines() if "Made by" not in line)
         texts[name] = "\n".join(filter(None, lines))
     return texts
@@ -349,7 +363,7 @@ def test_javascript_is_what_the_compiler_makes_of_the_sources(
 ) -> None:
     root = page(digits_pages, packages, "float32", tmp_path)
     before = scripts(root)
-    assert len(before) == 13
+    assert len(before) == 15
     # The compiler writes it anew: a file that it leaves alone would be seen.
     (root / "src" / "npy.js").write_text("")
     command = ["npm", "run", "build"]

@@ -51,6 +51,20 @@ try {
     await page.waitForSelector("#shoot:not([hidden])", { timeout: 60000 });
     seen.camera = await changed(() => page.click("#shoot"));
   }
+  if (acts.length > 0 && (await page.$("#monitoring:not([hidden])"))) {
+    await page.evaluate(() => {
+      const make = URL.createObjectURL;
+      URL.createObjectURL = (blob) => {
+        void blob.text().then((text) => (globalThis.recordedText = text));
+        return make(blob);
+      };
+    });
+    await page.click("#record");
+    await changed(() => done(acts[0]));
+    await page.click("#download");
+    await page.waitForFunction(() => globalThis.recordedText !== undefined, { timeout: 60000 });
+    seen.recorded = await page.evaluate(() => globalThis.recordedText);
+  }
   console.log(JSON.stringify(seen));
 } finally {
   await browser.close();
