@@ -143,11 +143,11 @@ class TensorBoardTable(Table):
     """Write logs under build/NAME/logs. ``logs = false``"""
     every: int = Field(default=50, ge=1, strict=True)
     """Least number of steps between two histograms of weights and gradients. ``every = 50``"""
-    share: float = Field(default=0.05, gt=0, le=1)
-    """Share of the training's time that watching may take: it looks less often where it would take
-    more.
+    share: float = Field(default=0.04, gt=0, le=1)
+    """Share of the training's time that looks may take, by the clock and of computing: they are
+    fewer where they would take more.
 
-    ``share = 0.05``
+    ``share = 0.04``
     """
     items: int = Field(default=256, ge=1, strict=True)
     """Items that gradients, curves and embeddings are of. ``items = 256``"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,9 @@ from edgekit.training.watch.batch import Batch
 from edgekit.training.watch.steps import TracedStep, value_of
 from edgekit.types import Advice
 
-# Good weights are kept this often.
-KEPT_EVERY = 50
+# Good weights are kept after so many steps at the earliest, and no more often than their share of
+# the time allows.
+KEPT_EVERY, KEPT_SHARE = 50, 0.01
 
 
 class GoodWeights:
@@ -25,15 +27,23 @@ class GoodWeights:
         self._model = model
         self._kept: list[tuple[Any, Any]] = []
         self.step = 0
+        self._due = 0.0
 
     def keep(self, step: int) -> bool:
         """Keep the weights of now, if they are finite; tell whether they are."""
+        begin = time.monotonic()
         variables = [*self._model.weights, *_optimizer_variables(self._model)]
         kept = [(value_of(one), np.array(one.numpy())) for one in variables]
         finite = all(np.isfinite(value).all() for _, value in kept if value.dtype.kind == "f")
         if finite:
             self._kept, self.step = kept, step
+        end = time.monotonic()
+        self._due = end + (end - begin) / KEPT_SHARE
         return finite
+
+    def due(self, step: int) -> bool:
+        """Tell whether it is time to keep those of a step."""
+        return step >= self.step + KEPT_EVERY and time.monotonic() >= self._due
 
     def restore(self) -> bool:
         """Give the model the weights kept, and tell whether there were any."""

@@ -13,7 +13,7 @@ from edgekit.training.watch import alarms
 from edgekit.training.watch.alarms import Alarms, Streaks
 from edgekit.training.watch.batch import Batch
 from edgekit.training.watch.clock import InputClock
-from edgekit.training.watch.failure import KEPT_EVERY, GoodWeights, explain
+from edgekit.training.watch.failure import GoodWeights, explain
 from edgekit.training.watch.steps import Look, TracedStep
 
 
@@ -40,7 +40,7 @@ class Guard:
         self._losses: list[float] = []
         self._validation: list[float] = []
         self._good = GoodWeights(model)
-        self._kept_at = self._last = self._steps = 0
+        self._last = self._steps = 0
         self._begin, self._waited = time.monotonic(), 0.0
         self.failed = False
 
@@ -52,7 +52,7 @@ class Guard:
     def begin(self, step: int) -> None:
         """Keep the weights that training begins with."""
         self._good.keep(step)
-        self._kept_at = self._last = step
+        self._last = step
 
     def look(self, step: int, look: Look, items: int) -> None:
         """Judge gradients and units."""
@@ -86,7 +86,7 @@ class Guard:
                 f"the loss is not a number from step {step:,} on ({place})",
                 tuple(range(self._last + 1, step + 1)),
             )
-        elif step >= self._kept_at + KEPT_EVERY:
+        elif self._good.due(step):
             self.check(step)
         self._last = step
         self._starving()
@@ -94,7 +94,6 @@ class Guard:
     def check(self, step: int) -> None:
         """Keep the weights of a step, or end a training whose weights are not numbers."""
         if self.failed or self._good.keep(step):
-            self._kept_at = step
             return
         # A layer may hide it from the loss: relu makes 0 of what is not a number.
         begin = self._good.step
