@@ -16,7 +16,9 @@ from edgekit.gate.verdict import as_evidence
 from edgekit.project import Project
 from edgekit.record import (
     CHAMPION,
+    DROP,
     FOLDER,
+    SLOWDOWN,
     Judged,
     Promotion,
     Registry,
@@ -37,10 +39,6 @@ __all__ = [
     "roll_back",
     "version_changes",
 ]
-
-# What a new champion may lose of a metric in 0..1, and how much slower it may be, by default.
-DROP = 0.01
-SLOWDOWN = 0.10
 
 
 @dataclass(frozen=True)

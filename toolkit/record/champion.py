@@ -11,6 +11,9 @@ from edgekit.gate.statuses import EXIT_CODES, counts, worst
 from edgekit.gate.waivers import Waivers
 from edgekit.types import CheckResult, Report, Status, Verdict
 
+# What a new champion may lose of a metric in 0..1, and how much slower it may be, by default.
+DROP = 0.01
+SLOWDOWN = 0.10
 AGAINST = "champion"
 LATENCY = f"{AGAINST} latency"
 
