@@ -23,12 +23,16 @@ __all__ = ["Tightened", "read_lock", "update_lock", "update_locks"]
 
 @dataclass(frozen=True)
 class Tightened:
-    """A lock after a run: its entries, what changed in words, and the checks that were refused."""
+    """A lock after a run: its entries, what changed in words, and the checks that were refused.
+
+    ``unshipped`` are the targets that ship nothing of what is locked, by model and name.
+    """
 
     path: Path
     entries: tuple[LockEntry, ...]
     changes: tuple[str, ...]
     refused: tuple[CheckResult, ...]
+    unshipped: tuple[str, ...] = ()
 
 
 def read_lock(root: Path) -> tuple[LockEntry, ...]:
@@ -72,7 +76,13 @@ def update_locks(report: Path | None, projects: Sequence[Project]) -> Tightened:
         write_text(path, text)
     for (place, _), (each, _) in zip(runs, judged, strict=True):
         _keep_files(place, each, entries)
-    return Tightened(path, entries, tuple(changes), tuple(refused))
+    unshipped = tuple(
+        f"{each.report.model['name']} {target.id}"
+        for each, _ in judged
+        for target in each.report.targets
+        if target.candidate is None
+    )
+    return Tightened(path, entries, tuple(changes), tuple(refused), unshipped)
 
 
 def _keep_files(report: Path, judged: Judged, entries: Sequence[LockEntry]) -> None:

@@ -87,6 +87,11 @@ def _changes(done: Tightened) -> Iterator[Line]:
 
     for text in done.changes:
         yield text, ""
+    for name in done.unshipped:
+        yield (
+            f"{name} ships nothing yet: its figures are locked, though not all is proven",
+            "yellow",
+        )
     for check in done.refused:
         where = " ".join(part for part in (check.target, check.candidate, check.name) if part)
         yield f"refused: {where} ({check.limit}): {check.message}", "red"

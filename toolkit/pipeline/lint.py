@@ -40,6 +40,11 @@ RANGE_ITEMS = 500
 SCHEMA_VERSION = 1
 # Findings that put the scale of the items in doubt.
 SCALE = {"EK-LINT-010", "EK-LINT-012"}
+# What helps a model of one's own training, whose scale is the one it is judged by.
+UNTRAINED = (
+    "it was trained on pictures of this same scale: train it longer ([train] epochs), on more"
+    " pictures, or take another network"
+)
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,20 @@ def doubt(run: Run, reference: SavedModel, evaluated: Evaluation, items: Items) 
     metric = evaluated.metrics.get(items.metric.name)
     if metric is None or (finding := chance(metric, items)) is None:
         return
+    if _scaled_alike(run):
+        _tell(run, [dataclasses.replace(finding, fix=UNTRAINED)])
+        return
     with run.stage("variants"):
         _tell(run, check_preprocessing(run, reference, items).findings or [finding])
+
+
+def _scaled_alike(run: Run) -> bool:
+    """Tell whether the run itself trained on pictures, which are scaled as those that it judges by:
+    another scale that a chance answer likes better is a chance, too.
+    """
+    named, root = run.project.data, run.project.root
+    sources = (named.train, named.evaluate) if run.plan.model is None else (None,)
+    return all(one is not None and data.is_picture_folder(root / one) for one in sources)
 
 
 def _tell(run: Run, findings: Iterable[Advice]) -> None:

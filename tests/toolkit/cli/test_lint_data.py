@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from forking import tensorflow_script
 
 from conftest import answer, once
+from edgekit.pipeline import lint as linting
 
 # Answers "is it red?" from the mean of the red channel, in the two ways that models are fed:
 # items in 0..1, and raw ones through a Rescaling layer.
@@ -292,3 +294,24 @@ def test_fashion_mnist(
         cwd=tmp_path,
     )
     assert codes(report) == found
+
+
+@pytest.mark.parametrize(
+    ("train", "model", "alike"),
+    [
+        ("photos", None, True),
+        ("train.npz", None, False),
+        (None, None, False),
+        ("photos", "m", False),
+    ],
+)
+def test_a_model_that_was_trained_here_on_pictures_needs_no_other_scale_tried(
+    train: str | None, model: str | None, alike: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "photos" / "cat" / "1.png").write_bytes(b"")
+    named = SimpleNamespace(train=train, evaluate="photos")
+    run = SimpleNamespace(
+        project=SimpleNamespace(data=named, root=tmp_path), plan=SimpleNamespace(model=model)
+    )
+    assert linting._scaled_alike(run) is alike  # type: ignore[arg-type]

@@ -510,6 +510,15 @@ def test_python_reads_and_updates_the_lock(workshop: Workshop) -> None:
         api.read_lock(workshop.root / ".edgekit")
 
 
+def test_a_lock_of_what_is_not_proven_says_that_nothing_ships(tmp_path: Path) -> None:
+    made = Workshop(tmp_path)
+    made.project("\n[targets.linux-x86_64.budgets]\naccuracy = { max_degradation = 0.0001 }\n")
+    made.convert()
+    code, text = made.edgekit("lock", "--update")
+    assert code == 0, text
+    assert "digits linux-x86_64 ships nothing yet" in text
+
+
 def test_several_projects_have_one_verdict_each_by_its_own_lock(tmp_path: Path) -> None:
     """The planted fault: of two models the second has grown."""
     small, large = Workshop(tmp_path / "small"), Workshop(tmp_path / "large")
