@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from edgekit import scratch
-from edgekit.errors import EdgekitError, RunnerError, SelfTestFailed, ServeError
+from edgekit.errors import SelfTestFailed, ServeError
 from edgekit.process import Limits
-from edgekit.serving.limits import Bounds, Refused, busy
+from edgekit.serving.limits import Bounds, Refused
 from edgekit.serving.metrics import Metrics
+from edgekit.serving.pool import Pool
 from edgekit.serving.recording import Recording
 from edgekit.serving.runner import Answer, Runner, Tensor
 from edgekit.serving.source import Arrays, Servable, Source, read_source
@@ -22,30 +23,6 @@ from edgekit.targets.runners import RUNNER_FILES
 
 # A model that takes longer to load than this is given up.
 LOAD_SECONDS = 120.0
-# Seconds between two attempts to start a runner that does not start.
-PAUSES = (0.1, 0.5, 2.0, 10.0)
-
-
-@dataclass
-class Job:
-    """Items that wait for a runner, and whoever waits for the answer."""
-
-    inputs: Arrays
-    raw: bool
-    answer: asyncio.Future[Answer] = field(repr=False)
-    runner: Runner | None = None
-
-    def refuse(self, error: Refused) -> None:
-        """Answer with a refusal, unless there is an answer."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def give_up(self, seconds: float) -> None:
-        """Refuse it because its time is over; a runner that is at it computes on, and is ended."""
-        if not self.answer.done():
-            self.refuse(Refused(504, f"no answer within {seconds:g} s"))
-            if self.runner is not None:
-                self.runner.kill()
 
 
 class Arm:
@@ -56,12 +33,11 @@ class Arm:
         bounds: Bounds, device: LocalDevice, log: Path,
     ) -> None:  # fmt: skip
         self.source, self.model = source, model
-        self._folder, self._metrics, self._bounds = folder, metrics, bounds
+        self._folder, self._bounds = folder, bounds
         self._device, self._log = device, log
         self._recording: Recording | None = None
-        self._queue: asyncio.Queue[Job] = asyncio.Queue(bounds.queue)
-        self._tasks: list[asyncio.Task[None]] = []
-        self._alive, self._closed = 0, False
+        restarts = metrics.restarts.labels(source.arm)
+        self._pool = Pool(self._opened, bounds, restarts.inc)
         self.runtime = ""
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
@@ -103,39 +79,31 @@ class Arm:
     @property
     def ready(self) -> bool:
         """Whether a runner is there to answer."""
-        return self._alive > 0
+        return self._pool.alive > 0
 
     @property
     def waiting(self) -> int:
         """How many requests wait for a runner."""
-        return self._queue.qsize()
+        return self._pool.waiting
 
     async def predict(self, inputs: Arrays, raw: bool, until: float) -> Answer:
         """Return the answer to items, or give up when the loop's clock says ``until``.
 
-        Raises :class:`Refused`: 503 where the queue is full, 504 where it takes too long.
+        Raises :class:`Refused` as :meth:`Pool.ask` does.
         """
-        loop = asyncio.get_running_loop()
-        if self._closed:
-            raise busy("this version is no longer served")
-        job = Job(inputs, raw, loop.create_future())
         try:
-            self._queue.put_nowait(job)
-        except asyncio.QueueFull:
-            raise busy(f"{self._bounds.queue} requests wait already") from None
-        over = loop.call_at(until, job.give_up, self._bounds.seconds)
-        try:
-            return await job.answer
-        finally:
-            over.cancel()
+            answer = await self._pool.ask(inputs, raw, until)
+        except Refused as error:
+            if self._recording is not None and error.status == 500:
+                self._recording.failed(inputs)
+            raise
+        if self._recording is not None:
+            self._recording.answered(inputs, raw, answer)
+        return answer
 
     async def close(self) -> None:
         """Answer what waits, then end the runners."""
-        await self._queue.join()
-        self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pool.close()
         if self._recording is not None:
             self._recording.close()
         await asyncio.to_thread(self._folder.close)
@@ -152,8 +120,8 @@ class Arm:
             for runner in started:
                 await runner.close()
             raise
-        self._tasks = [asyncio.create_task(self._work(runner)) for runner in started]
-        self._alive = len(started)
+        for runner in started:
+            self._pool.add(runner)
 
     async def _opened(self) -> Runner:
         request = replace(self.model.request, threads=1)
@@ -171,6 +139,8 @@ class Arm:
             answer = await asyncio.wait_for(runner.ask(golden.inputs, True), LOAD_SECONDS)
         except Refused as error:
             raise self._failed(error.message) from error
+        except asyncio.TimeoutError as error:
+            raise self._failed(f"no answer within {LOAD_SECONDS:g} s") from error
         for name, wanted in golden.outputs.items():
             given = answer.outputs.get(name)
             if given is None or given.shape != wanted.shape:
@@ -184,59 +154,3 @@ class Arm:
     def _failed(self, why: str) -> SelfTestFailed:
         message = f"{self.source.path} fails its self-test on {self.runtime}"
         return SelfTestFailed("EK-SERVE-005", message, f"{why}\n`edgekit verify` tells more")
-
-    async def _work(self, runner: Runner) -> None:
-        """Answer one request after another; a runner that is gone is started anew."""
-        try:
-            while True:
-                job = await self._queue.get()
-                alive = True
-                try:
-                    if not job.answer.done():
-                        alive = await self._answered(runner, job)
-                finally:
-                    self._queue.task_done()
-                if not alive:
-                    runner = await self._again()
-        finally:
-            await runner.close()
-
-    async def _answered(self, runner: Runner, job: Job) -> bool:
-        """Answer a request, with a refusal if need be; whether the runner is still there."""
-        job.runner = runner
-        try:
-            answer = await runner.ask(job.inputs, job.raw)
-        except Refused as error:
-            job.refuse(error)
-            if error.status == 500:
-                self._failed_on(job)
-        except RunnerError as error:
-            job.refuse(Refused(500, f"{error.message}; it is started again"))
-            self._failed_on(job)
-            return False
-        else:
-            if not job.answer.done():
-                job.answer.set_result(answer)
-            if self._recording is not None:
-                self._recording.answered(job.inputs, job.raw, answer)
-        finally:
-            job.runner = None
-        return True
-
-    def _failed_on(self, job: Job) -> None:
-        if self._recording is not None:
-            self._recording.failed(job.inputs)
-
-    async def _again(self) -> Runner:
-        """Start a runner in the place of one that is gone, however often it takes."""
-        self._alive -= 1
-        self._metrics.restarts.labels(self.source.arm).inc()
-        for attempt in range(10**9):
-            try:
-                runner = await self._opened()
-            except (EdgekitError, OSError):
-                await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
-            else:
-                self._alive += 1
-                return runner
-        raise AssertionError
