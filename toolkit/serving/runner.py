@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -23,6 +24,8 @@ from edgekit.types import Request
 
 # Bytes of a runner's answer that are held before it is read.
 HELD = 4 << 20
+# Of a pipe to or from a runner, where the system lets them be so large.
+PIPE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,10 @@ async def _pipes(session: LocalSession) -> tuple[asyncio.StreamReader, asyncio.S
     source = os.fdopen(os.dup(stdout_of(session.process).fileno()), "rb", 0)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
     sink = os.fdopen(os.dup(stdin_of(session.process).fileno()), "wb", 0)
+    for pipe in (source, sink):
+        # Linux's own 64 KiB hold no picture: half of it would wait for the runner to wake up.
+        with contextlib.suppress(AttributeError, OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)
     transport, protocol = await loop.connect_write_pipe(
         lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), sink
     )
