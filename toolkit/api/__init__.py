@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgekit.api.lock import read_lock as read_lock
     from edgekit.api.lock import update_lock as update_lock
     from edgekit.api.lock import update_locks as update_locks
+    from edgekit.api.logs import container_files as container_files
     from edgekit.api.logs import prune_logs as prune_logs
     from edgekit.api.logs import serve_logs as serve_logs
     from edgekit.api.logs import training_logs as training_logs
@@ -99,6 +100,7 @@ _ELSEWHERE = {
     "check": "verdict",
     "check_all": "verdict",
     "check_files": "files",
+    "container_files": "logs",
     "create_devices": "machine",
     "devices": "machine",
     "doctor": "machine",

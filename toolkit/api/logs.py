@@ -1,6 +1,6 @@
-"""The TensorBoard logs of past trainings, and the manifests of those on Kubernetes."""
+"""The TensorBoard logs of past trainings, and the files for images and clusters."""
 
-from edgekit.pipeline.manifests import training_manifests
+from edgekit.pipeline.manifests import container_files, training_manifests
 from edgekit.pipeline.training_logs import prune_logs, serve_logs, training_logs
 
-__all__ = ["prune_logs", "serve_logs", "training_logs", "training_manifests"]
+__all__ = ["container_files", "prune_logs", "serve_logs", "training_logs", "training_manifests"]

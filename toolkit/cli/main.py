@@ -63,6 +63,7 @@ GROUPS = {
         "verify": "verify a bundle: its files, its model, its golden pairs",
         "apply": "rebuild a new bundle from an old one and a delta",
         "keys": "make a key pair to sign bundles with",
+        "containers": "write Dockerfiles and Kubernetes manifests, for training and for serving",
     },
     "Targets and devices": {
         "targets": "list the catalog of targets, and which of them a model fits",

@@ -24,6 +24,7 @@ else:
 AREAS = {
     "BUNDLE": "bundles, their signatures and deltas",
     "COMPRESS": "pruning, clustering, channels, quantization-aware training",
+    "CONTAINERS": "images and manifests of Kubernetes",
     "CONVERT": "conversion, compilers of NPUs",
     "DATA": "items, labels, preprocessing",
     "DEVICE": "devices and runtimes",

@@ -21,6 +21,7 @@ from edgekit import nearby
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.project.budgets import CandidateTable
 from edgekit.project.compress import CompressTable
+from edgekit.project.containers import ContainersTable
 from edgekit.project.devices import Devices, DeviceTable
 from edgekit.project.models import several, tables_of
 from edgekit.project.own_targets import with_ids
@@ -96,6 +97,8 @@ class Project(Table):
 
     ``waiver = [{ check = "size", reason = "shrunk in the next release", expires = 2027-01-31 }]``
     """
+    containers: ContainersTable = Field(default_factory=ContainersTable)
+    """How it is served on Kubernetes. ``containers = { image = "registry.example/digits:1" }``"""
     record: RecordTable = Field(default_factory=RecordTable)
     """Where runs and versions are recorded besides registry/. ``record = { mlflow = true }``"""
     _root: Path = PrivateAttr(default_factory=Path.cwd)

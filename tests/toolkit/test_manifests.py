@@ -10,24 +10,25 @@ import pytest
 import yaml
 
 from conftest import edgekit
+from edgekit.containers import manifests
 from edgekit.errors import ProjectError
 from edgekit.project.train import TrainTable
 from edgekit.training.distribution.place import Place, read
-from edgekit.training.kubernetes import manifests
 
+PROJECT = '[model]\nsource = "model.py:build"  # mine\n\n[data]\ntrain = "train.csv"\n'
 ASKED = {"image": "registry.example/mine:1", "gpus": 1, "storage_class": "nfs", "cpu": "4"}
 
 
 def documents(**more: Any) -> dict[str, Any]:
     table = TrainTable(strategy="multi_worker", workers=3, kubernetes={**ASKED, **more})
-    text = manifests("Digits of_mine", table)
+    text = manifests("Digits of_mine", table, PROJECT)
     return {one["kind"]: one for one in yaml.safe_load_all(text)}
 
 
 @pytest.mark.parametrize("asked", [{}, {"gpus": 0, "storage_class": None}])
 def test_manifests_are_of_kubernetes_schemas(asked: dict[str, Any]) -> None:
     found = documents(**asked)
-    assert sorted(found) == ["Job", "PersistentVolumeClaim", "Service"]
+    assert sorted(found) == ["ConfigMap", "Job", "PersistentVolumeClaim", "Service"]
     for one in found.values():
         kubernetes_validate.validate(one, "1.33", strict=True)
     del found["Job"]["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -64,6 +65,22 @@ def test_every_pod_is_told_its_place_and_finds_the_others() -> None:
     claim = pod["volumes"][0]["persistentVolumeClaim"]["claimName"]
     assert claim == found["PersistentVolumeClaim"]["metadata"]["name"]
     assert container["volumeMounts"][0]["mountPath"] in container["command"]
+
+
+def test_pods_of_a_training_have_the_project_file_and_no_rights() -> None:
+    found = documents()
+    assert found["ConfigMap"]["data"] == {"edgekit.toml": PROJECT}
+    pod = found["Job"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    mounted = {one["mountPath"]: one for one in container["volumeMounts"]}
+    assert mounted["/project/edgekit.toml"]["subPath"] == "edgekit.toml"
+    assert set(mounted) == {"/states", "/tmp", "/project/edgekit.toml"}  # noqa: S108
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
 
 
 @pytest.mark.parametrize(
