@@ -26,8 +26,9 @@ EXAMPLE = tuple(
 # On files of other projects, which lie beside this one.
 PUBLISHED = "docs/inspect.md"
 # Pages that make their own small models.
-TASKS = tuple(
-    f"docs/tasks/{name}.md" for name in ("multi-label", "segmentation", "streams", "text")
+TASKS = (
+    *(f"docs/tasks/{name}.md" for name in ("multi-label", "segmentation", "streams", "text")),
+    "docs/containers.md",
 )
 CI = tuple(f"docs/ci/{path.name}" for path in sorted((ROOT / "docs" / "ci").glob("*.md")))
 
