@@ -29,13 +29,15 @@ def trained(
     table, source, root = run.project.train, run.project.model.source, run.project.root
     spread = data is not None and table.strategy != "default"
     begin = time.monotonic()
-    found = _spread(run, data, partial) if spread and data is not None else {}
+    found = _spread(run, data, partial, watched) if spread and data is not None else {}
+    alarms = found.pop("alarms", ())
     seconds = {"seconds": round(time.monotonic() - begin, 3)} if spread else {}
     # After that there is no step left: it takes the last state, and exports the model.
     watched = None if spread else watched
     arguments = run.project.model.arguments
     facts = run.free.call(train, source, root, data, partial, folder, table, watched, arguments)
-    return {**facts, "trained": {**facts["trained"], **found, **seconds}}
+    trained = {**facts["trained"], **found, **seconds}
+    return {**facts, "alarms": [*facts["alarms"], *alarms], "trained": trained}
 
 
 def place_here(run: Run) -> Place:
@@ -46,11 +48,11 @@ def place_here(run: Run) -> Place:
 
 def part(run: Run, data: Training, partial: Path) -> Mapping[str, Any]:
     """Be the process of a cluster that the environment says, and export nothing."""
-    member = _member(run, data, partial, place_here(run))
+    member = _member(run, data, partial, place_here(run), None)
     return cluster.alone(member)
 
 
-def _spread(run: Run, data: Training, partial: Path) -> Mapping[str, Any]:
+def _spread(run: Run, data: Training, partial: Path, watched: Watching | None) -> dict[str, Any]:
     """Fit the model by its strategy, and return how that went."""
     table = run.project.train
     if untested := STRATEGIES[table.strategy].untested:
@@ -59,11 +61,12 @@ def _spread(run: Run, data: Training, partial: Path) -> Mapping[str, Any]:
             Advice("EK-NOTE-132", "warning", message, "compare what it comes to with 'default'")
         )
     here = place_here(run)
+    watched = watched if STRATEGIES[table.strategy].watched else None
     if here.cluster:
         return _facts([part(run, data, partial)])
 
     def members(places: Sequence[Place]) -> list[cluster.Member]:
-        return [_member(run, data, partial, place) for place in places]
+        return [_member(run, data, partial, place, watched) for place in places]
 
     done = cluster.together(members, table)
     for death in done.deaths:
@@ -72,12 +75,14 @@ def _spread(run: Run, data: Training, partial: Path) -> Mapping[str, Any]:
     return _facts(done.results)
 
 
-def _facts(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    kept = ("resumed", "notices", "task")
+def _facts(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    kept = ("resumed", "notices", "task", "alarms")
     return {name: results[0][name] for name in kept}
 
 
-def _member(run: Run, data: Training, partial: Path, place: Place) -> cluster.Member:
+def _member(
+    run: Run, data: Training, partial: Path, place: Place, watched: Watching | None
+) -> cluster.Member:
     table, source, root = run.project.train, run.project.model.source, run.project.root
     log = run.folder / f"{place.task}-{place.index}.txt"
     serves = table.strategy == PARAMETER_SERVER and place.task != CHIEF
@@ -90,6 +95,7 @@ def _member(run: Run, data: Training, partial: Path, place: Place) -> cluster.Me
             worker.call(serve_member, place)
             return {}
         arguments = run.project.model.arguments
-        return worker.call(train_member, source, root, data, partial, table, place, arguments)
+        given = (source, root, data, partial, table, place, arguments)
+        return worker.call(train_member, *given, watching=watched)
 
     return cluster.Member(place, log, start, work, serves)

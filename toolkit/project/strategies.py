@@ -16,18 +16,20 @@ class Strategy:
     """A strategy of ``tf.distribute`` by its name in ``[train] strategy``.
 
     ``task`` is what most of its processes are called in a cluster, empty where there is one
-    process; ``untested`` says why nobody has seen it run, if so.
+    process; ``watched`` says whether its trainings are, as others, and ``untested`` why nobody has
+    seen it run, if so.
     """
 
     name: str
     what: str
     task: str = ""
+    watched: bool = False
     untested: str = ""
 
 
 ROWS = (
-    Strategy("default", "one process on one device"),
-    Strategy("mirrored", "one process, the same weights on each of its devices"),
+    Strategy("default", "one process on one device", watched=True),
+    Strategy("mirrored", "one process, the same weights on each of its devices", watched=True),
     Strategy(
         MULTI_WORKER,
         "several processes, here or on several machines, the same weights in each",

@@ -20,6 +20,7 @@ from edgekit.training.distribution.scope import under
 from edgekit.training.feed import Training
 from edgekit.training.progress import Report
 from edgekit.training.watch.alarms import Alarms
+from edgekit.training.watch.settings import Watching
 from edgekit.usercode import user_errors
 
 
@@ -33,21 +34,24 @@ def train_member(
     arguments: Mapping[str, Any] | None = None,
     progress: Report | None = None,
     warn: Callable[[str], None] | None = None,
+    watching: Watching | None = None,
 ) -> Mapping[str, Any]:
     """Fit the user's model as a process of its strategy, from the last state in ``partial`` on.
 
-    Returns how it was trained, and a digest of the weights that this process ends with.
+    Returns how it was trained, the ``alarms``, and a digest of the ``weights`` that this process
+    ends with.
     """
     # Under a coordinator Keras tells of no batches.
     told = place.chief and settings.strategy != PARAMETER_SERVER
-    job = fit.Job(root, training, settings, partial / "states", None)
+    job = fit.Job(root, training, settings, partial / "states", watching)
+    alarms = Alarms(warn)
     with under(settings, place):
         model = fit.built(source, root, training, settings, arguments)
         with user_errors(source):
-            fitted = fit.fit(model, job, Alarms(warn), progress if told else None)
+            fitted = fit.fit(model, job, alarms, progress if told else None)
         held = variables.values({str(k): one for k, one in enumerate(model.weights)})
     digest = hashlib.sha256(b"".join(array.tobytes() for array in held.values())).hexdigest()
-    return {**fitted.facts["trained"], "weights": digest}
+    return {**fitted.facts["trained"], "alarms": alarms.facts, "weights": digest}
 
 
 def serve_member(place: Place) -> None:

@@ -47,11 +47,21 @@ sys.path.insert(0, sys.argv[1])
 from distributing import training, settings
 from edgekit.training.distribution.place import Place
 from edgekit.training.members import train_member
+from edgekit.training.watch.settings import Settings, Watching
 folder, function, strategy = Path(sys.argv[2]), *sys.argv[3:]
 more = {} if strategy == "default" else {"replicas": 2}
 table = settings(strategy, **more)
 partial = folder / f"{function}-{strategy}"
-train_member(f"model.py:{function}", folder, training(folder), partial, table, Place())
+logs = partial / "logs"
+watching = Watching(Settings(every=5, share=1.0), logs) if more else None
+training, source = training(folder), f"model.py:{function}"
+found = train_member(source, folder, training, partial, table, Place(), watching=watching)
+assert not found["alarms"], found
+if watching:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    events = EventAccumulator(str(logs / "train"))
+    events.Reload()
+    (partial / "tags").write_text("\\n".join(events.Tags()["tensors"]))
 """
 
 
@@ -125,6 +135,9 @@ def test_mirrored_on_two_devices_ends_as_one_process(alone: Path, function: str)
     one, two = state(alone / f"{function}-default"), state(alone / f"{function}-mirrored")
     assert furthest(one, two) < 1e-5
     assert two.memory["rows"][-1]["val_loss"] == pytest.approx(one.memory["rows"][-1]["val_loss"])
+    # It was watched, one process was not.
+    tags = (alone / f"{function}-mirrored" / "tags").read_text().splitlines()
+    assert any(tag.startswith("gradients/conv2d/kernel") for tag in tags), tags
 
 
 @pytest.mark.slow

@@ -144,6 +144,8 @@ class TracedStep:
         before = [tf.identity(one) for one in changed]
 
         def seen(layer: Any, output: Any) -> None:
+            if not _first_replica():
+                return
             if isinstance(output, tf.Tensor) and output.dtype.is_floating:
                 self._outputs.append((layer.name, rectifies(layer) and output.shape.rank > 1))
                 finite = tf.reduce_all(tf.math.is_finite(output))
@@ -151,11 +153,31 @@ class TracedStep:
                 states.append((finite, tf.reduce_all(output <= 0, axis=axes)))
 
         with observed(layers_of(model), seen):
-            loss, found = self._differentiated(x, y, weight)
+            loss, found = _in_a_replica(self._differentiated, x, y, weight)
         gradients = [None if each is None else tf.convert_to_tensor(each) for each in found]
         for variable, value in zip(changed, before, strict=True):
             variable.assign(value)
         return loss, gradients, states
+
+
+def _in_a_replica(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function as a replica does, and return what the first one gives; under no strategy it
+    is just called.
+    """
+    import tensorflow as tf
+
+    if not tf.distribute.has_strategy():
+        return function(*arguments)
+    strategy = tf.distribute.get_strategy()
+    found = strategy.run(function, args=arguments)
+    return tf.nest.map_structure(lambda one: strategy.experimental_local_results(one)[0], found)
+
+
+def _first_replica() -> bool:
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return int(tf.get_static_value(context.replica_id_in_sync_group) or 0) == 0
 
 
 def value_of(variable: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from edgekit.training.distribution.scope import spread
 from edgekit.training.feed import Feed
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.batch import Batch, take
@@ -28,7 +29,8 @@ def watched(
     steps were taken ``before`` by other optimizers; the best epoch's weights are ``restored`` in
     the end. Returns the same feed, that times how long steps wait for its batches, and callbacks.
     """
-    settings, clock = watching.settings, InputClock()
+    # What replicas read is divided after this: nobody waits for the batches of this feed then.
+    settings, clock = watching.settings, None if spread() else InputClock()
 
     def batch_at(step: int) -> Batch:
         epochs = -(-step // feed.steps_per_epoch)
@@ -46,7 +48,7 @@ def watched(
         before=before,
         restored=restored,
     )
-    return _timed(feed, clock), heard
+    return feed if clock is None else _timed(feed, clock), heard
 
 
 def _timed(feed: Feed, clock: InputClock) -> Feed:
