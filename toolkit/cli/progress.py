@@ -205,7 +205,8 @@ class TerminalProgress(LogProgress):
             room = width - line.cell_len - 2
             if not part or room < min(cells(part), 12):
                 continue
-            line.append(f"  {_fitted(part, room)}", style)
+            if fitted := _fitted(part, room):
+                line.append(f"  {fitted}", style)
         if line.cell_len > width:
             line.truncate(width)
         return line
@@ -251,7 +252,10 @@ def _seconds(seconds: float) -> str:
 
 
 def _fitted(text: str, room: int) -> str:
-    """Return a text, or as many of its words as there is room for."""
+    """Return a text, or as many of its parts as there is room for, else of its words."""
     if cells(text) <= room:
         return text
-    return f"{text[:room].rpartition(' ')[0]} ..." if room > 16 else text[:room]
+    if parts := max((text[: room + 1].rpartition(mark)[0] for mark in (", ", ": ")), key=len):
+        return parts
+    words = text[: room - 3].rpartition(" ")[0]
+    return f"{words} ..." if words else ""
