@@ -11,6 +11,7 @@ import devices
 import evaluation
 import latency
 import latency_tool
+import monitoring
 import native
 import recovery
 import repeat
@@ -42,6 +43,7 @@ def main() -> int:
         sandbox,
         training,
         watching,
+        monitoring,
     )
     for benchmark in tables:
         for row in benchmark.rows():

@@ -27,9 +27,9 @@ def items(count: int, seed: int = 0, shares: tuple[float, ...] = (1, 1, 1)) -> t
     return {"image": pictures.astype(np.uint8)}, {"scores": scores.astype(np.float32)}
 
 
-def golden(count: int = 1000) -> Named:
+def golden(count: int = 1000, seed: int = 1000) -> Named:
     """Golden statistics of such items."""
-    inputs, outputs = items(count, seed=1000)
+    inputs, outputs = items(count, seed)
     tensors = [
         monitoring.layout_of("image", "input", SHAPE),
         monitoring.layout_of("scores", "output", (3,)),

@@ -273,7 +273,8 @@ def classify(runtime: str, paths: List[str], top: int, record: str) -> int:
         answers = job.answers(job.model, 0, len(items))
         elapsed = time.perf_counter_ns() - began
     if recorder is not None:
-        recorder.add({name: items}, answers, [elapsed // len(items)] * len(items))
+        # One time, of all of them: copies of it would pass for as many.
+        recorder.add({name: items}, answers, [elapsed // len(items)])
         recorder.close()
     scores = answers[main_output()].reshape(len(items), -1)
     for number, row in enumerate(scores):

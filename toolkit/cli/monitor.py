@@ -34,7 +34,8 @@ limits = section(
     ),
     option(
         "--max-slowdown SHARE",
-        "How much slower p50 and p99 may be than the baseline's. Default: 20%.",
+        "How much slower p50 may be than the baseline's; p99 two and a half times as much. Default:"
+        " 20%.",
         default="20%",
         callback=as_share,
     ),

@@ -24,8 +24,8 @@ HEADINGS = (
 )
 # What is left out where a terminal is too narrow for all.
 DROP = ("KS", "p", "items")
-RED = (Status.FAILED, Status.INCONCLUSIVE, Status.UNAVAILABLE)
-STYLES = {Status.FAILED: "red", Status.UNAVAILABLE: "yellow", Status.INCONCLUSIVE: "yellow"}
+# So many are named in a line.
+NAMED = 6
 # What Prometheus calls each status: higher is worse.
 LEVELS = {
     Status.PASSED: 0,
@@ -121,13 +121,20 @@ def chance_text(row: MonitoredRow) -> str:
 
 def lines(found: Monitored, quiet: bool = False) -> Iterator[Line]:
     """Yield what is not passed and why, the lines that were refused, and the verdict."""
+    failed = [row for row in found.rows if row.status is Status.FAILED]
+    if failed:
+        yield f"{_many(failed, found)} failed: {_names(failed)}", "red"
+        for row in failed:
+            if row.distribution is None:
+                yield f"{row.name}: {row.message}", "red"
     for row in found.rows:
-        if row.status in RED or (row.status is Status.NOT_EVALUATED and not quiet):
-            text = f"{row.name}: {row.message or row.status.value}"
-            yield text, STYLES.get(row.status, "")
-    passed = [row for row in found.rows if row.status is Status.PASSED]
-    if passed and not quiet:
-        yield f"{len(passed)} of {len(found.rows)} comparisons passed", ""
+        if row.status is Status.UNAVAILABLE:
+            yield f"{row.name}: {row.message}", "yellow"
+    yield from _open(found)
+    if not quiet:
+        for row in found.rows:
+            if row.status is Status.NOT_EVALUATED:
+                yield f"{row.name}: {row.message}", ""
     for one in found.refused:
         yield f"{one.file}:{one.line}: not counted, {one.kind}: {one.reason}", "yellow"
     more = sum(found.refused_kinds.values()) - len(found.refused)
@@ -137,12 +144,37 @@ def lines(found: Monitored, quiet: bool = False) -> Iterator[Line]:
     yield f"{verdict}: {heading(found)}", f"bold {style}"
 
 
+def _open(found: Monitored) -> Iterator[Line]:
+    """Yield what is inconclusive, and how many items would settle it."""
+    waiting = [row for row in found.rows if row.status is Status.INCONCLUSIVE]
+    if not waiting:
+        return
+    yield f"{_many(waiting, found)} inconclusive: {_names(waiting)}", "yellow"
+    settled = [row.settles for row in waiting if row.settles is not None]
+    if settled and max(settled) > max(row.n for row in waiting):
+        yield f"too few items: about {max(settled):,} would settle it", "yellow"
+    for row in waiting:
+        if row.settles is None and row.message:
+            yield f"{row.name}: {row.message}", "yellow"
+
+
+def _many(rows: list[MonitoredRow], found: Monitored) -> str:
+    return f"{len(rows)} of {len(found.rows)} comparisons"
+
+
+def _names(rows: list[MonitoredRow]) -> str:
+    """Return the names of rows, of the first of them where they are many."""
+    names = [row.name for row in rows]
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f", and {more} more" if more > 0 else "")
+
+
 def heading(found: Monitored) -> str:
     """Return what was judged, in a sentence."""
     when = f", {found.began} to {found.ended}" if found.began else ""
     return (
-        f"{found.name} {found.version}, {found.items:,} items in {found.windows:,} windows{when},"
-        f" against {found.reference}"
+        f"{found.name} {found.version}, {found.items:,} items in {found.windows:,} window"
+        f"{'' if found.windows == 1 else 's'}{when}, against {found.reference}"
     )
 
 

@@ -32,7 +32,8 @@ class Divergence:
     """What two samples differ by, ``value``, without what chance adds to it: ``raw`` has that too.
 
     Between ``low`` and ``high`` lies what their populations differ by, each bound by itself at
-    ``level``. ``freedom`` is the degrees of freedom, ``spread`` 1/n + 1/m.
+    ``level``; ``high`` is never less than that of samples as alike as chance lets them be on
+    average. ``freedom`` is the degrees of freedom, ``spread`` 1/n + 1/m.
     """
 
     raw: float
@@ -133,7 +134,8 @@ def items_to_pass(found: Divergence, limit: float, m: int) -> int | None:
 def _interval(raw: float, freedom: int, spread: float, level: float) -> Divergence:
     scaled = raw / spread
     low = _noncentrality(scaled, freedom, level) * spread
-    high = _noncentrality(scaled, freedom, 1 - level) * spread
+    # Less than chance alone gives is luck, and proves nothing: few items would pass by it.
+    high = _noncentrality(max(scaled, freedom), freedom, 1 - level) * spread
     value = min(max(raw - freedom * spread, low), high)
     return Divergence(raw, value, low, high, level, freedom, spread)
 

@@ -30,6 +30,7 @@ class MonitoredRow:
     index without what chance adds, of latency the ratio of times, else a share. ``raw`` is the
     index as counted, ``ks`` the Kolmogorov-Smirnov distance at the edges of the bins. ``p`` is the
     adjusted probability of so much, were it within the limit; None where nothing was tested.
+    ``settles`` is how many items of such a batch would prove it, where a number would.
     """
 
     kind: MonitoredKind
@@ -44,6 +45,7 @@ class MonitoredRow:
     n: int = 0
     reference: int = 0
     distribution: Distribution | None = None
+    settles: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ class Refused:
 class MonitorLimits:
     """What counts as an alarm.
 
-    ``drift`` is the least population stability index that matters, ``slowdown`` how much slower a
-    percentile may be than the reference's, ``errors`` the share of items that may fail. Of batches
-    without a change a share of at most ``false_alarms`` is called failed.
+    ``drift`` is the least population stability index that matters, ``slowdown`` how much slower the
+    median may be than the reference's, and p99 two and a half times as much, ``errors`` the share
+    of items that may fail. Of batches without a change a share of at most ``false_alarms`` is
+    called failed.
     """
 
     drift: float = 0.1

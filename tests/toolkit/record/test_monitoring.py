@@ -253,7 +253,7 @@ def test_the_command_writes_every_form_and_its_exit_code_is_the_verdict(
     command = ["monitor", str(bundle), str(path)]
     done = CliRunner().invoke(group, [*command, *flags], standalone_mode=False)
     assert done.return_value == 1
-    assert "it drifted" in done.output
+    assert "comparisons failed: image[0].mean" in done.output
     assert "| image\\[0\\].mean |" in names["markdown"].read_text()
     samples = {
         (sample.name, sample.labels.get("name")): sample.value

@@ -4,6 +4,7 @@ from edgekit.record.monitoring.checks import Reference as Reference
 from edgekit.record.monitoring.checks import of_batch as of_batch
 from edgekit.record.monitoring.checks import of_golden as of_golden
 from edgekit.record.monitoring.golden import Golden as Golden
+from edgekit.record.monitoring.golden import parse_golden as parse_golden
 from edgekit.record.monitoring.golden import read_golden as read_golden
 from edgekit.record.monitoring.records import Batch as Batch
 from edgekit.record.monitoring.records import read_records as read_records

@@ -26,7 +26,8 @@ from edgekit.types.monitored import (
 LEVEL = 0.95
 # Of the reference's percentile, whose interval is part of the test of the batch's.
 REFERENCE_LEVEL = 0.999
-PERCENTILES = (50, 99)
+# Each percentile, and how many times the slowdown it may have: few items tell p99.
+PERCENTILES = {50: 1.0, 99: 2.5}
 # Classes that are drawn; the rest are one bar.
 MOST_BARS = 40
 
@@ -129,7 +130,7 @@ def _latency(percent: int, reference: Reference, batch: Batch, limits: MonitorLi
     """
     name = f"latency p{percent}"
     n, m = sum(batch.latency.values()), sum((reference.latency or {}).values())
-    limit = 1 + limits.slowdown
+    limit = 1 + limits.slowdown * PERCENTILES[percent]
     row = MonitoredRow("latency", name, Status.NOT_EVALUATED, "", limit, n=n, reference=m)
     if not n or not m or reference.latency is None:
         why = "no item was timed" if not n else "it is compared with --baseline RECORDS alone"
@@ -182,7 +183,7 @@ def _uncounted(reference: Reference, batch: Batch, limits: MonitorLimits) -> Tes
 def _lines(batch: Batch) -> Tested:
     """Tell whether so many lines were damaged that the rest may be another picture."""
     damaged = batch.kinds["damaged"]
-    message = f"{batch.windows:,} windows"
+    message = f"{batch.windows:,} window{'' if batch.windows == 1 else 's'}"
     message += "".join(f", {count:,} {kind}" for kind, count in sorted(batch.kinds.items()))
     # A window in twenty: more of them is no accident.
     status = Status.INCONCLUSIVE if damaged * 20 > batch.windows + damaged else Status.PASSED
@@ -204,9 +205,22 @@ def _share(
     high = float(beta.ppf(LEVEL, count + 1, total - count)) if count < total else 1.0
     measured = Measurement(count / total, "share", n=total, low=low, high=high, level=LEVEL)
     status = Status.PASSED if high <= limit else Status.INCONCLUSIVE
-    return Tested(
-        replace(row, status=status, measured=measured), (_binomial_tail(count, total, limit),)
-    )
+    needed = None if high <= limit else _items_to_pass(count / total, limit)
+    found = replace(row, status=status, measured=measured, settles=needed)
+    return Tested(found, (_binomial_tail(count, total, limit),))
+
+
+def _items_to_pass(share: float, limit: float) -> int | None:
+    """Return how many items prove that such a share is within the limit, if any number does."""
+    from scipy.stats import beta
+
+    n = 1
+    while share < limit and n <= divergence.MOST_ITEMS:
+        count = math.ceil(share * n)
+        if count < n and beta.ppf(LEVEL, count + 1, n - count) <= limit:
+            return n
+        n = math.ceil(n * 1.25)
+    return None
 
 
 def _row(
@@ -227,17 +241,23 @@ def _judged(row: MonitoredRow, found: divergence.Divergence, limit: float) -> Mo
     measured = Measurement(
         found.value, "PSI", n=row.n, low=found.low, high=found.high, level=found.level
     )
-    status, message = Status.PASSED, ""
-    if found.high > limit:
-        status = Status.INCONCLUSIVE
-        needed = divergence.items_to_pass(found, limit, row.reference)
-        if needed is not None and needed > row.n:
-            message = f"too few items: about {needed:,} would settle it"
-        elif needed is None and found.value <= limit:
-            message = f"the reference of {row.reference:,} items is too small to tell"
-        else:
-            message = "neither proven nor ruled out"
-    return replace(row, status=status, message=message, measured=measured, raw=found.raw)
+    if found.high <= limit:
+        return replace(row, status=Status.PASSED, measured=measured, raw=found.raw)
+    needed = divergence.items_to_pass(found, limit, row.reference)
+    if needed is not None and needed > row.n:
+        message = f"too few items: about {needed:,} would settle it"
+    elif needed is None and found.value <= limit:
+        message = f"the reference of {row.reference:,} items is too small to tell"
+    else:
+        message = "neither proven nor ruled out"
+    return replace(
+        row,
+        status=Status.INCONCLUSIVE,
+        message=message,
+        measured=measured,
+        raw=found.raw,
+        settles=needed,
+    )
 
 
 def _unavailable(row: MonitoredRow) -> MonitoredRow:

@@ -42,7 +42,7 @@ class GoldenClasses:
 
 @dataclass(frozen=True)
 class Golden:
-    """What a bundle says of its golden items, and what was timed when it was made."""
+    """What a bundle says of its golden items; ``document`` is all of it, as a recorder takes it."""
 
     name: str
     version: str
@@ -51,8 +51,7 @@ class Golden:
     items: int
     features: Mapping[str, GoldenFeature]
     classes: GoldenClasses | None
-    latency: Mapping[str, Any] | None
-    device: str
+    document: Mapping[str, Any]
 
 
 def read_golden(path: Path) -> Golden:
@@ -67,6 +66,11 @@ def read_golden(path: Path) -> Golden:
     except ValueError as error:
         hint = f"{str(error)[:300]}\npack the bundle again: edgekit bundle"
         raise RecordError(DAMAGED, f"{path}: {monitoring.FILE} is damaged", hint) from error
+    return parse_golden(document, target)
+
+
+def parse_golden(document: Mapping[str, Any], target: str = "") -> Golden:
+    """Return golden statistics that were read, as what a batch is held against."""
     features = {
         one["name"]: GoldenFeature(
             one["name"],
@@ -90,8 +94,7 @@ def read_golden(path: Path) -> Golden:
         document["items"],
         features,
         classes,
-        document.get("latency_p50"),
-        document.get("device", ""),
+        document,
     )
 
 

@@ -59,6 +59,8 @@ class RowView:
     kind: str
     badge: Badge
     cells: tuple[str, ...]
+    items: str
+    reference: str
     message: str
 
 
@@ -68,7 +70,6 @@ class VerdictView:
 
     badge: Badge
     meaning: str
-    heading: str
     exit_code: int
     rows: tuple[RowView, ...]
 
@@ -94,7 +95,6 @@ def _sections(found: Monitored) -> Iterator[Section]:
     verdict = VerdictView(
         badge(found.status),
         MEANINGS.get(found.status, ""),
-        report.heading(found),
         found.exit_code,
         tuple(map(_row, _worst_first(found))),
     )
@@ -124,10 +124,10 @@ def _row(row: MonitoredRow) -> RowView:
         report.limit_text(row),
         "–" if row.ks is None else f"{row.ks:.3f}",
         report.chance_text(row) or "–",
-        f"{row.n:,}",
-        f"{row.reference:,}" if row.reference else "–",
     )
-    return RowView(row.name, row.kind, badge(row.status), cells, row.message)
+    reference = f"{row.reference:,}" if row.reference else ""
+    mark = badge(row.status)
+    return RowView(row.name, row.kind, mark, cells, f"{row.n:,}", reference, row.message)
 
 
 def _chart(row: MonitoredRow, shown: Distribution) -> ChartView:
