@@ -103,8 +103,9 @@ def train(
     What is trained already comes from the store, a killed training resumes. Raises
     :class:`EdgekitError`.
     """
-    done = pipeline.train(project, options or Options(), progress or Silent())
-    record_training(project, done)
+    options = options or Options()
+    done = pipeline.train(project, options, progress or Silent())
+    record_training(project, done, options.output)
     return done
 
 

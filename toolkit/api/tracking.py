@@ -51,16 +51,9 @@ def record_run(project: Project, report: Report, run: Path, command: str) -> Non
     """Record a conversion or a compression, whose folder is ``run``."""
 
     def made(experiment: str) -> _Kept:
-        origin = _origin(project, command)
-        entry = runs.of_report(report, experiment, origin)
-        files = runs.run_files(report, run)
-        built = run.parents[2] / "build" / str(report.model["name"])
-        if report.settings.get("training"):
-            files |= {f"training/{name}": built / name for name in ("model.keras", HISTORY)}
-            entry = replace(entry, metrics=(*entry.metrics, *_by_epoch(built / HISTORY)))
-        return _Kept(entry, files, {runs.LINEAGE: runs.lineage_text(report, origin.commit)})
+        return _of_run(project, report, run, command, experiment)
 
-    _record(project, str(report.model["name"]), made)
+    _record(project, str(report.model["name"]), made, _output_of(run))
 
 
 def record_bench(project: Project, report: BenchReport, run: Path) -> None:
@@ -70,19 +63,23 @@ def record_bench(project: Project, report: BenchReport, run: Path) -> None:
         files = {name: run / name for name in ("bench.json", "report.html")}
         return _Kept(runs.of_bench(report, experiment, _origin(project, "bench")), files)
 
-    _record(project, project.model.name or report.rows[0].id, made)
+    _record(project, project.model.name or report.rows[0].id, made, _output_of(run))
 
 
-def record_training(project: Project, done: ModelFiles) -> None:
-    """Record a training, unless its model was in the store already: then it was recorded before."""
-    if not any(stage.name == TRAINED and not stage.cached for stage in done.stages):
+def record_training(project: Project, done: ModelFiles, output: Path | None) -> None:
+    """Record a training, unless its model was in the store already: then it was recorded before.
+
+    Of the processes of a cluster, the one that leaves the model does.
+    """
+    new = any(stage.name == TRAINED and not stage.cached for stage in done.stages)
+    if not (new and done.files):
         return
 
     def made(experiment: str) -> _Kept:
         stated = project.train.model_dump(mode="json", exclude_unset=True)
         return _training(done, experiment, _origin(project, TRAINED), stated)
 
-    _record(project, done.name, made)
+    _record(project, done.name, made, output)
 
 
 def record_version(
@@ -104,13 +101,14 @@ def record_version(
     _record(project, version.model, made)
 
 
-def sync(project: Project, reports: Sequence[Path] = ()) -> Delivery:
+def sync(project: Project, reports: Sequence[Path] = (), output: Path | None = None) -> Delivery:
     """Send what is in the outbox to MLflow, with finished runs that are named: once more, or late.
 
-    Raises :class:`RecordError` where the project names no MLflow, and :class:`ProjectError` for a
-    report that is none.
+    ``output`` is the folder that runs were written to, if not the project's. Raises
+    :class:`RecordError` where the project names no MLflow, and :class:`ProjectError` for a report
+    that is none.
     """
-    place = place_of(project, project.model.name or "edgekit")
+    place = place_of(project, project.model.name or "edgekit", output)
     if place is None:
         hint = "[record] mlflow = true, or the address of a server"
         raise RecordError("EK-RECORD-010", "the project names no MLflow to send to", hint)
@@ -118,11 +116,7 @@ def sync(project: Project, reports: Sequence[Path] = ()) -> Delivery:
         folder = path if path.is_dir() else path.parent
         report = read(path)
         command = "convert" if report.targets else "compress"
-        kept = _Kept(
-            runs.of_report(report, place.experiment, _origin(project, command)),
-            runs.run_files(report, folder.resolve()),
-            {runs.LINEAGE: runs.lineage_text(report, "")},
-        )
+        kept = _of_run(project, report, folder.resolve(), command, place.experiment)
         keep(place.outbox, kept.entry, kept.files, kept.texts)
     return deliver(place, SYNC_SECONDS)
 
@@ -138,9 +132,11 @@ def who(folder: Path) -> str:
         return "unknown"
 
 
-def _record(project: Project, model: str, made: Callable[[str], _Kept]) -> None:
+def _record(
+    project: Project, model: str, made: Callable[[str], _Kept], output: Path | None = None
+) -> None:
     """Keep an entry, and send the outbox; say in one warning what is not sent, and why."""
-    place = place_of(project, model)
+    place = place_of(project, model, output)
     if place is None:
         return
     try:
@@ -166,6 +162,23 @@ def _record(project: Project, model: str, made: Callable[[str], _Kept]) -> None:
     elif done.lost:
         said = "warning EK-RECORD-013: MLflow did not get %s: changed since the run"
         LOG.warning(said, ", ".join(done.lost))
+
+
+def _output_of(run: Path) -> Path:
+    """Return the folder that a run was written to, whose ``.edgekit/runs`` has it."""
+    return run.parents[2]
+
+
+def _of_run(project: Project, report: Report, run: Path, command: str, experiment: str) -> _Kept:
+    """Return the entry of a run, with the model that was trained for it where there is one."""
+    origin = _origin(project, command)
+    entry = runs.of_report(report, experiment, origin)
+    files = runs.run_files(report, run)
+    if report.settings.get("training"):
+        built = _output_of(run) / "build" / str(report.model["name"])
+        files |= {f"training/{name}": built / name for name in ("model.keras", HISTORY)}
+        entry = replace(entry, metrics=(*entry.metrics, *_by_epoch(built / HISTORY)))
+    return _Kept(entry, files, {runs.LINEAGE: runs.lineage_text(report, origin.commit)})
 
 
 def _origin(project: Project, command: str) -> runs.Origin:

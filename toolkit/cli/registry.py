@@ -42,6 +42,7 @@ registry_option = option(
 @click.argument("action", type=click.Choice(list(ACTIONS)), default="list")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completers.version)
 @option("--note TEXT", "add: what is new; rollback: why.")
+@option("--output FOLDER", "sync: where runs were written. Default: the project's.", type=FOLDER)
 @registry_option
 @project_option
 @model_option
@@ -66,6 +67,8 @@ def command(action: str, names: tuple[str, ...], **options: Any) -> int:
         raise click.UsageError(f"{action} takes {wants} name{'' if most == 1 else 's'}")
     if options["note"] and action not in ("add", "rollback"):
         raise click.UsageError(f"--note does not work with {action}")
+    if options["output"] and action != "sync":
+        raise click.UsageError(f"--output does not work with {action}")
     act = {
         "list": _list,
         "add": _add,
@@ -249,7 +252,7 @@ def _sync(names: tuple[str, ...], options: dict[str, Any]) -> tuple[Any, list[Li
 
     # The outbox is that of all models of a project.
     project = Project.load_all(options["project_file"] or FILE, options["model_names"])[0]
-    done = api.sync(project, [Path(name) for name in names])
+    done = api.sync(project, [Path(name) for name in names], options["output"])
     lines = [(f"sent {name}", "") for name in done.sent]
     lines += [(f"not sent, as it was changed: {name}", "yellow") for name in done.lost]
     if done.kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ratchet import HOST, Workshop
 from registering import run_with_files
 from tracking import Book, kept, new_book, nobody, recording, workshop
 
+from edgekit.api.tracking import record_run
 from edgekit.errors import ProjectError
 from edgekit.project import Project
 from edgekit.record.mlflow import figures, place_of
@@ -112,6 +114,23 @@ def test_full_disk_fails_no_run_and_the_record_can_be_made_later(
     monkeypatch.undo()
     code, text = workshop.edgekit("registry", "sync", ".edgekit/runs/run-1")
     assert (code, len(kept(workshop.root))) == (3, 1), text
+
+
+def test_outbox_is_beside_the_runs_where_the_project_cannot_be_written(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    recording(workshop, nobody())
+    project = Project.load(workshop.root / "edgekit.toml")
+    elsewhere = workshop.root / "out" / ".edgekit" / "runs"
+    shutil.copytree(workshop.root / ".edgekit" / "runs", elsewhere)
+    record_run(project, read(elsewhere / "run-1"), elsewhere / "run-1", "convert")
+    assert kept(workshop.root) == []
+    assert len(kept(workshop.root / "out")) == 1
+    recording(workshop, "true")
+    code, text = workshop.edgekit("registry", "sync", "--output", "out")
+    assert (code, "sent run-1" in text) == (0, True), text
+    assert Book(workshop.root / "mlflow.db").of("run-1", "tags")["edgekit.command"] == "convert"
+    assert workshop.edgekit("registry", "add", "--output", "out")[0] == 2
 
 
 def test_disk_without_links_keeps_copies(

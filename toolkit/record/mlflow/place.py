@@ -34,8 +34,12 @@ class Place:
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def place_of(project: Project, model: str) -> Place | None:
-    """Return where the records of a model go, or None where they go nowhere."""
+def place_of(project: Project, model: str, output: Path | None = None) -> Place | None:
+    """Return where the records of a model go, or None where they go nowhere.
+
+    The outbox is beside the runs, in the folder that they are written to: a project may be on a
+    disk that cannot be written.
+    """
     table, root = project.record, project.root.resolve()
     if not table.mlflow:
         return None
@@ -45,5 +49,5 @@ def place_of(project: Project, model: str) -> Place | None:
         # Where edgekit is called from must not matter.
         uri = f"{SQLITE}{root / uri.removeprefix(SQLITE)}"
         artifacts = root / (table.artifacts or FILES)
-    outbox = root / ".edgekit" / "outbox"
+    outbox = (output or root).resolve() / ".edgekit" / "outbox"
     return Place(uri, outbox, table.experiment or model, artifacts, table.wait)
