@@ -61,6 +61,8 @@ class Answering(python_runner.Job):  # type: ignore[misc]
 
     def fitted(self, model: Any) -> Any:
         """Return the model, taking one item of zeros where the request has no items."""
+        if not model.inputs:
+            raise ValueError("the model has no inputs: there is nothing to ask it")
         if not self.raw:
             items = {n: i for n, i in model.inputs.items() if n not in self.states}
             self.raw = {n: np.zeros((1,) + i.item, i.dtype) for n, i in items.items()}

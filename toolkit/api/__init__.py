@@ -78,6 +78,9 @@ if TYPE_CHECKING:
     from edgekit.api.runs import swept as swept
     from edgekit.api.runs import train as train
     from edgekit.api.runs import verify as verify
+    from edgekit.api.serving import Bounds as Bounds
+    from edgekit.api.serving import ServeOptions as ServeOptions
+    from edgekit.api.serving import serve as serve
     from edgekit.api.tracking import sync as sync
     from edgekit.api.verdict import FinishedRun as FinishedRun
     from edgekit.api.verdict import check as check
@@ -89,12 +92,14 @@ if TYPE_CHECKING:
 
 # Imported when first used: to look at a file or a device takes nothing of a run.
 _ELSEWHERE = {
+    "Bounds": "serving",
     "CheckOptions": "judgement",
     "FinishedRun": "verdict",
     "MonitorLimits": "monitoring",
     "Monitored": "monitoring",
     "Promoted": "registry",
     "Registered": "registry",
+    "ServeOptions": "serving",
     "Tightened": "lock",
     "add_to_history": "history",
     "check": "verdict",
@@ -120,6 +125,7 @@ _ELSEWHERE = {
     "roll_back": "registry",
     "runs_at": "verdict",
     "runs_of": "verdict",
+    "serve": "serving",
     "serve_logs": "logs",
     "serve_run": "pages",
     "set_up_devices": "machine",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 )
 @click.argument("model", metavar="BUNDLE|MODEL|VERSION")
 @option("--name NAME", "What the model is called in addresses. Default: the bundle's own name.")
+@option("--signature NAME", "Signature of a .tflite that has several.")
 @option("--target NAME", "Whose bundle of a registered version is served. Default: the first.")
 @option(
     "--record FOLDER",
@@ -77,23 +78,24 @@ def command(model: str, **options: Any) -> int:
     The paths are those of TensorFlow Serving, so its clients work. Ctrl-C or SIGTERM ends it once
     the requests that have come are answered; SIGHUP reads the model anew, without losing one.
     """
-    from edgekit.api import serve as serving
+    from edgekit import api
 
     given = {"seconds": "timeout", "body": "max_body", "queue": "queue"}
     given |= {"runners": "runners", "connections": "connections"}
     bounds = {name: options[key] for name, key in given.items() if options[key] is not None}
-    asked = serving.ServeOptions(
+    asked = api.ServeOptions(
         options["host"],
         options["port"],
         options["name"] or "",
+        options["signature"],
         options["target"] or "",
         options["split"] or "",
         options["shadow"] or "",
         options["feedback"],
         options["record"],
-        serving.Bounds(**bounds),
+        api.Bounds(**bounds),
     )
-    serving.serve(
+    api.serve(
         model,
         asked,
         place_of(options),

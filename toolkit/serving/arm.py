@@ -23,6 +23,8 @@ from edgekit.targets.runners import RUNNER_FILES
 
 # A model that takes longer to load than this is given up.
 LOAD_SECONDS = 120.0
+# Kinds of numpy that JSON has: true and false, whole numbers, others.
+NUMBERS = "biuf"
 
 
 class Arm:
@@ -115,6 +117,7 @@ class Arm:
                 started.append(await self._opened())
                 self.runtime = started[0].runtime
                 self.inputs, self.outputs = started[0].inputs, started[0].outputs
+                self._check_numbers()
                 self.tested = await self._tested(started[-1])
         except BaseException:
             for runner in started:
@@ -122,6 +125,13 @@ class Arm:
             raise
         for runner in started:
             self._pool.add(runner)
+
+    def _check_numbers(self) -> None:
+        for name, tensor in {**self.inputs, **self.outputs}.items():
+            if np.dtype(tensor.dtype).kind not in NUMBERS:
+                message = f"{self.source.path}: {name!r} is of {tensor.dtype}, and no number"
+                hint = "only numbers are served: leave out of the model what reads text"
+                raise ServeError("EK-SERVE-003", message, hint)
 
     async def _opened(self) -> Runner:
         request = replace(self.model.request, threads=1)

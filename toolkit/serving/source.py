@@ -30,13 +30,15 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 class Source:
     """Where a version lies, and what it is called: its ``arm``, a label of addresses as well.
 
-    Without ``name`` and ``number`` they are those of the bundle, else of the file and 1.
+    Without ``name`` and ``number`` they are those of the bundle, else of the file and 1. The
+    ``signature`` is that of a ``.tflite`` that has several.
     """
 
     path: Path
     arm: str = LABEL
     name: str = ""
     number: int | None = None
+    signature: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def read_source(source: Source, folder: Path) -> Servable:
         )
         raise ServeError("EK-SERVE-003", f"{path} is nothing that can be served", hint)
     name = served_name(source.name) if source.name else found.name
+    if source.signature is not None:
+        found = replace(found, request=replace(found.request, signature=source.signature))
     return replace(found, name=name, number=source.number or found.number)
 
 

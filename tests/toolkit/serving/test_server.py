@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 import pytest
 from serving import CRASH, HANG, NAN, SLOW, Server, doubler_bundle, serving
+from tflite_files import G, T, build
 
 from conftest import answer
 from edgekit.store import sha256
@@ -368,6 +369,7 @@ def test_port_in_use_is_said_at_once(bundle: Path) -> None:
         ("damaged.tar.gz", "EK-BUNDLE-002", "truncated or damaged"),
         ("folder", "EK-BUNDLE-001", "no unpacked bundle"),
         ("damaged.tflite", "EK-RUNNER-002", "cannot run"),
+        ("text.tflite", "EK-SERVE-003", "no number"),
     ],
 )
 def test_what_cannot_be_served_ends_with_the_reason(
@@ -377,6 +379,8 @@ def test_what_cannot_be_served_ends_with_the_reason(
     (tmp_path / "damaged.tar.gz").write_bytes(b"damaged")
     (tmp_path / "damaged.tflite").write_bytes(b"damaged")
     (tmp_path / "folder").mkdir()
+    strings = build(G([T("x", (1,), "STRING"), T("y", (1,), "STRING")], [], ["x"], ["x"]))
+    (tmp_path / "text.tflite").write_bytes(strings)
     done = answer("serve", name, "--port", 0, cwd=tmp_path)
     assert (code in done.stderr, told in done.stderr) == (True, True), done.stderr
     assert done.returncode in (1, 2, 5)

@@ -35,16 +35,18 @@ HOST, PORT = "127.0.0.1", 8501
 class ServeOptions:
     """How a model is served: where, under which name, within which bounds.
 
-    ``target`` says whose bundle of a registered version is served; without it the first. ``split``
-    shares requests between two versions, as ``champion=90,candidate=10``; a version in ``shadow``
-    answers as well, and is compared. What becomes known of answers is kept in the file
-    ``feedback``, by default below ``.edgekit/serve/``; for ``edgekit monitor``, statistics of what
-    is asked and answered in a folder for each version below ``record``.
+    ``signature`` is that of a ``.tflite`` that has several. ``target`` says whose bundle of a
+    registered version is served; without it the first. ``split`` shares requests between two
+    versions, as ``champion=90,candidate=10``; a version in ``shadow`` answers as well, and is
+    compared. What becomes known of answers is kept in the file ``feedback``, by default below
+    ``.edgekit/serve/``; for ``edgekit monitor``, statistics of what is asked and answered in a
+    folder for each version below ``record``.
     """
 
     host: str = HOST
     port: int = PORT
     name: str = ""
+    signature: str | None = None
     target: str = ""
     split: str = ""
     shadow: str = ""
@@ -157,7 +159,7 @@ def find_source(text: str, options: ServeOptions, place: Registry) -> Source:
     """
     path = Path(text)
     if path.exists() or path.suffix in (".gz", ".tgz", ".zip", ".tflite", *KERAS) or "/" in text:
-        return Source(path, name=options.name)
+        return Source(path, name=options.name, signature=options.signature)
     name = text.replace("@", ":", 1)
     if text in place.models:
         name = f"{text}:{CHAMPION}"
