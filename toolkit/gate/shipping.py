@@ -45,8 +45,9 @@ NEAREST = (
     Status.NOT_EVALUATED,
     Status.INCONCLUSIVE,
     Status.UNAVAILABLE,
-    Status.INCOMPATIBLE,
     Status.FAILED,
+    # A budget can be raised; what cannot run there never ships.
+    Status.INCOMPATIBLE,
 )
 
 

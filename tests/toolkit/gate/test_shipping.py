@@ -55,6 +55,16 @@ def test_candidate_that_a_runtime_refuses_does_not_ship() -> None:
     assert (shipped, verdict.exit_code) == (None, 5)
 
 
+def test_where_nothing_ships_the_nearest_is_told_which_runs_and_is_over_a_budget() -> None:
+    """The planted fault: the smallest cannot run there at all."""
+    refused = RuntimeResult("tflite-runtime", "2.14.0", Status.INCOMPATIBLE, "no such operator")
+    small = candidate("float16", size=10)
+    small = replace(small, evaluation=replace(small.evaluation, runtimes=(refused,)))
+    shipped, verdict = judge(small, candidate("int8", size=3000, lost=90))
+    assert (shipped, verdict.exit_code) == (None, 1)
+    assert {check.candidate for check in verdict.checks} == {"int8"}
+
+
 @pytest.mark.parametrize(("id_", "ships"), [("dynamic", False), ("dynamic@tflite-2.14", True)])
 def test_target_chooses_among_what_was_made_for_its_profile(id_: str, ships: bool) -> None:
     smaller = replace(candidate("dynamic", size=10), id=id_)
