@@ -19,8 +19,6 @@ T = TypeVar("T")
 # The tags by which an entry finds what was made of it before.
 RUN, VERSION, LOST = "edgekit.run", "edgekit.version", "edgekit.lost"
 FINISHED = "FINISHED"
-# MLflow's page shows metrics and models first, and not what is of language models.
-KIND = {"mlflow.experimentKind": "custom_model_development"}
 # What one request may hold.
 METRICS, OTHERS = 1000, 100
 LONGEST_DIGEST = 36
@@ -67,7 +65,7 @@ class Client:
             return str(found.experiment_id)
         place = f"{self._artifacts}/{urllib.parse.quote(name, '')}" if self._artifacts else None
         try:
-            return str(self._client.create_experiment(name, place, KIND))
+            return str(self._client.create_experiment(name, place))
         except MlflowException as error:
             if error.error_code != THERE_ALREADY:
                 raise
