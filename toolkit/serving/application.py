@@ -70,7 +70,7 @@ class Application:
                 Route("/metrics", self._metrics),
                 Route("/v1/models/{rest:path}", self._model, methods=["GET", "POST"]),
             ],
-            exception_handlers={404: _not_found, 405: _not_allowed},
+            exception_handlers={404: _not_found, 405: _not_allowed, Exception: _failed},
         )
 
     async def _alive(self, request: Request) -> Response:
@@ -322,3 +322,8 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 async def _not_allowed(request: Request, error: Exception) -> Response:
     return _answer({"error": f"{request.method} is not answered here"}, 405)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Answer what is a bug of ours; its traceback goes to standard error."""
+    return _answer({"error": f"edgekit failed: {type(error).__name__}"}, 500)
