@@ -55,6 +55,20 @@ def test_command_line_is_refused_when_mistyped(
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_for_another_kind_of_source_is_refused(tmp_path: Path, models: Path) -> None:
+    (tmp_path / "model.py").write_text("def build(): raise SystemExit")
+    (tmp_path / "edgekit.toml").write_text('schema = 1\n[model]\nsource = "model.py:build"\n')
+    done = answer("convert", "--weights", "w.h5", cwd=tmp_path)
+    said = assert_refused(done, "EK-PROJECT-082", tmp_path)
+    assert "weights is for the file of a model, and model.py:build is a function" in said
+    source = str(models / "keras3.keras")
+    (tmp_path / "edgekit.toml").write_text(
+        f"schema = 1\n[model]\nsource = '{source}'\narguments = {{ units = 4 }}\n"
+    )
+    said = assert_refused(answer("convert", cwd=tmp_path), "EK-PROJECT-082", tmp_path)
+    assert "arguments is for a function that builds a model" in said
+
+
 def test_project_is_asked_for_when_there_is_none(tmp_path: Path) -> None:
     said = assert_refused(answer("convert", cwd=tmp_path), "EK-PROJECT-001", tmp_path)
     assert "edgekit init" in said

@@ -20,7 +20,7 @@ from edgekit.project import (
     WaiverTable,
     own_targets,
 )
-from edgekit.report import name_of, read
+from edgekit.report import is_dry, name_of, read
 from edgekit.targets import catalog
 from edgekit.types import Candidate, Json, Report, TargetResult, Verdict
 
@@ -63,6 +63,7 @@ class Judged:
 def latest(output: Path, model: str | None = None) -> Path:
     """Return the newest run's report below an output folder, of any model or of the one named.
 
+    A dry run measures nothing, and is passed over.
     Raises :class:`ProjectError`.
     """
     reports = sorted(
@@ -71,7 +72,7 @@ def latest(output: Path, model: str | None = None) -> Path:
         reverse=True,
     )
     for path in reports:
-        if model is None or name_of(path) in (model, None):
+        if (model is None or name_of(path) in (model, None)) and not is_dry(path):
             return path
     of = f" of {model}" if model else ""
     hint = "run `edgekit convert` first, or name a report.json"

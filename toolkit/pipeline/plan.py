@@ -18,6 +18,7 @@ from edgekit.models.source import identify
 from edgekit.pipeline import as_is_plan
 from edgekit.pipeline.planned_files import PlannedFile, calibrates, check_recipes, planned_files
 from edgekit.project import Budgets, Project, TargetTable
+from edgekit.project.tables import ModelTable
 from edgekit.targets import catalog
 from edgekit.types import Model
 from edgekit.usercode import fingerprint, is_file, is_reference
@@ -159,6 +160,7 @@ class Plan:
 def _model(project: Project, trust: bool) -> Model | None:
     """Identify the model's file; None where a function of the user's builds it."""
     table, root = project.model, project.root
+    _check_fitting(table)
     if is_reference(table.source):
         fingerprint(table.source, root)
         return None
@@ -170,6 +172,20 @@ def _model(project: Project, trust: bool) -> Model | None:
         weights=root / table.weights if table.weights else None,
         signature=table.signature,
     )
+
+
+def _check_fitting(table: ModelTable) -> None:
+    """Raise :class:`ProjectError` for what is of the other kind of source, and would do nothing."""
+    built = is_reference(table.source)
+    kind, other = "a function that builds a model", "the file of a model"
+    kind, other = (kind, other) if built else (other, kind)
+    for key in ("weights", "signature") if built else ("arguments",):
+        if getattr(table, key):
+            option = "" if key == "arguments" else f"--{key}, "
+            message = f"{key} is for {other}, and {table.source} is {kind}"
+            hint = f"leave out {option}[model] {key}"
+            hint += ": the function loads its own weights" if key == "weights" else ""
+            raise ProjectError("EK-PROJECT-082", message, hint)
 
 
 def _precisions(project: Project, model: Model | None) -> tuple[str, ...]:

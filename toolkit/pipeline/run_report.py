@@ -94,6 +94,7 @@ def _settings(run: Run, items: Items) -> Mapping[str, Json]:
         },
         "seeds": {"training": project.train.seed, "split": items.seed},
         **({"training": run.trained} if run.trained else {}),
+        **({"dry_run": True} if run.plan.options.dry_run else {}),
         "targets": {
             name: table.model_dump(mode="json", exclude_none=True)
             for name, table in run.plan.targets.items()

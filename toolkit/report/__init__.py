@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edgekit.report.compression import compression_table as compression_table
     from edgekit.report.compression import layer_table as layer_table
     from edgekit.report.document import from_json as from_json
+    from edgekit.report.document import is_dry as is_dry
     from edgekit.report.document import name_of as name_of
     from edgekit.report.document import plain as plain
     from edgekit.report.document import read as read
@@ -28,6 +29,7 @@ _ELSEWHERE = {
     "compression_lines": "compression",
     "compression_table": "compression",
     "from_json": "document",
+    "is_dry": "document",
     "junit": "files",
     "layer_table": "compression",
     "name_of": "document",

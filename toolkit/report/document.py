@@ -71,17 +71,26 @@ def name_of(path: Path) -> str | None:
     """Return the name of the model that a report, or a run's folder, is of; None where it does
     not say it.
     """
+    name = _part(path, "model").get("name")
+    return name if isinstance(name, str) else None
+
+
+def is_dry(path: Path) -> bool:
+    """Tell whether a report is of a dry run, which measures nothing."""
+    return bool(_part(path, "settings").get("dry_run"))
+
+
+def _part(path: Path, name: str) -> Mapping[str, Any]:
+    """Read one of a report's tables, and no others; empty where it cannot be read."""
     import msgspec
 
     try:
         file = path / "report.json" if path.is_dir() else path
-        content = strict_json.bounded(file, LARGEST)
-        parts = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-        name = msgspec.json.decode(parts["model"], type=dict[str, Any])["name"]
+        parts = msgspec.json.decode(strict_json.bounded(file, LARGEST), type=dict[str, msgspec.Raw])
+        return dict(msgspec.json.decode(parts[name], type=dict[str, Any]))
     # Whoever reads it says what is wrong with it.
     except (OSError, ValueError, KeyError, RecursionError):
-        return None
-    return name if isinstance(name, str) else None
+        return {}
 
 
 def from_json(document: Mapping[str, Any]) -> Report:

@@ -565,3 +565,12 @@ def test_several_projects_write_one_file_each_for_ci(tmp_path: Path) -> None:
     assert len(set(cases)) == len(cases)
     assert "large: linux-x86_64" in (tmp_path / "s.md").read_text()
     assert "27,737 bytes" in (tmp_path / "s.json").read_text()
+
+
+def test_a_dry_run_is_not_the_newest_run(workshop: Workshop) -> None:
+    workshop.project()
+    real = workshop.convert()
+    workshop.convert(lambda report: report["settings"].update(dry_run=True))
+    code, said = workshop.edgekit("check")
+    assert code == 0
+    assert said.rstrip().endswith(f"report .edgekit/runs/{real.name}")
