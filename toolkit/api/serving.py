@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,12 +79,9 @@ def serve(
     bound = server.listen(options.host, options.port)
     url = server.address(bound)
     with bound, scratch.held(prefix="edgekit-serve-") as work:
-
-        def find() -> Sequence[Source]:
-            return [_exported(one, work) for one in _sources(wanted, options, place)]
-
         service = Service(
-            find,
+            lambda: _sources(wanted, options, place),
+            lambda source: _prepared(source, place, work),
             work,
             options.bounds,
             Metrics(),
@@ -180,20 +177,22 @@ def find_source(text: str, options: ServeOptions, place: Registry) -> Source:
     below = place.folder(version)
     arm = name.rpartition(":")[2]
     model = options.name or version.model
-    damaged = place.damaged(version)
-    if damaged:
-        message = f"{version} is not as it was registered"
-        raise ServeError("EK-SERVE-003", message, "\n".join(damaged[:5]))
     return Source(below / (files[0] if files else chosen.model.path), arm, model, version.number)
 
 
-def _exported(source: Source, work: Path) -> Source:
+def _prepared(source: Source, place: Registry, work: Path) -> Source:
     """Return the SavedModel that a model of TensorFlow is exported to, safely, as ``convert`` does;
     others as they are.
 
-    Raises :class:`ModelError` where it cannot be read, or is refused.
+    Raises :class:`ModelError` where it cannot be read, or is refused, and :class:`ServeError` for a
+    registered version whose files were changed.
     """
     path = source.path
+    if source.number is not None:
+        version = place.find(f"{path.parents[3].name}:{source.number}")
+        if damaged := place.damaged(version):
+            message = f"{version} is not as it was registered"
+            raise ServeError("EK-SERVE-003", message, "\n".join(damaged[:5]))
     if not path.exists() or not (path.suffix in KERAS or (path / SAVED_MODEL).is_file()):
         return source
     from edgekit.api.runs import Options, export

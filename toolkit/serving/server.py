@@ -25,6 +25,8 @@ LOOPBACK = "127.0.0.1"
 LARGEST_HEAD = 64 << 10
 # Seconds over the time of a request that an end may take.
 SPARE = 5
+# Seconds between two looks at what an alias of the registry stands for.
+FOLLOW_SECONDS = 2.0
 
 
 class Protocol(HttpToolsProtocol):
@@ -116,8 +118,8 @@ async def run(
     """Serve until SIGTERM or SIGINT; requests that have come are answered before it ends.
 
     ``told`` is called once the versions are loaded and have passed their self-test, and after each
-    reload, which SIGHUP asks for; ``warn`` with what went wrong at one. Raises
-    :class:`EdgekitError` where the versions cannot be served at all.
+    reload, which SIGHUP asks for, and an alias of the registry that moves; ``warn`` with what went
+    wrong at one. Raises :class:`EdgekitError` where the versions cannot be served at all.
     """
     config = uvicorn.Config(
         Application(service, bounds, feedback).asgi,
@@ -134,8 +136,9 @@ async def run(
     )
     config.head_seconds = bounds.seconds  # type: ignore[attr-defined]
     server = _Server(config)
+    reload = _Reload(service, told, warn)
     serving = asyncio.create_task(server.serve([bound]))
-    _on_signals(server, service, told, warn)
+    _on_signals(server, service, reload.begin)
     try:
         loading = asyncio.create_task(service.load())
         await asyncio.wait({serving, loading}, return_when=asyncio.FIRST_COMPLETED)
@@ -144,6 +147,10 @@ async def run(
             told(service)
         else:
             loading.cancel()
+        while not serving.done():
+            await asyncio.wait({serving}, timeout=FOLLOW_SECONDS)
+            if not serving.done() and await service.moved():
+                await reload()
         await serving
     finally:
         server.should_exit = True
@@ -151,31 +158,36 @@ async def run(
         await service.close()
 
 
-def _on_signals(
-    server: uvicorn.Server,
-    service: Service,
-    told: Callable[[Service], None],
-    warn: Callable[[str], None],
-) -> None:
+class _Reload:
+    """Reads the versions anew, and says how that went."""
+
+    def __init__(
+        self, service: Service, told: Callable[[Service], None], warn: Callable[[str], None]
+    ) -> None:
+        self._service, self._told, self._warn = service, told, warn
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self) -> None:
+        problem = await self._service.reload()
+        if problem:
+            self._warn(problem)
+        else:
+            self._told(self._service)
+
+    def begin(self) -> None:
+        """Do so while others are answered."""
+        task = asyncio.create_task(self())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _on_signals(server: uvicorn.Server, service: Service, reload: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[None]] = set()
 
     def end() -> None:
         # A second signal waits for nobody.
         server.force_exit = server.should_exit
         server.should_exit = service.stopping = True
-
-    async def again() -> None:
-        problem = await service.reload()
-        if problem:
-            warn(problem)
-        else:
-            told(service)
-
-    def reload() -> None:
-        task = asyncio.create_task(again())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)

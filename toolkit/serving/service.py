@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,11 +26,16 @@ class Find(Protocol):
 
 
 class Service:
-    """The versions of one model that are served now."""
+    """The versions of one model that are served now.
+
+    ``find`` tells where they lie, often and at little cost; ``prepare`` checks one that is to be
+    opened, and makes of it what a runner opens.
+    """
 
     def __init__(
         self,
         find: Find,
+        prepare: Callable[[Source], Source],
         work: Path,
         bounds: Bounds,
         metrics: Metrics,
@@ -38,12 +43,14 @@ class Service:
         shadowed: bool = False,
         record: Path | None = None,
     ) -> None:
-        self._find, self._work, self._bounds, self.metrics = find, work, bounds, metrics
+        self._find, self._prepare, self._work = find, prepare, work
+        self._bounds, self.metrics = bounds, metrics
         self.split, self._record = split or Split(), record
         self.shadow = Shadowed() if shadowed else None
         self._arms: dict[str, Arm] = {}
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tried: tuple[Source, ...] = ()
         self.name = ""
         self.stopping = False
 
@@ -74,7 +81,9 @@ class Service:
         async with self._turn:
             opened: list[Arm] = []
             try:
-                for source in await asyncio.to_thread(self._find):
+                self._tried = tuple(await asyncio.to_thread(self._find))
+                for found in self._tried:
+                    source = await asyncio.to_thread(self._prepare, found)
                     opened.append(await Arm.open(source, self._work, self._bounds, self.metrics))
                 arms = _told_apart(opened)
                 for arm in arms:
@@ -91,6 +100,18 @@ class Service:
             self.name = arms[0].model.name
             for arm in before.values():
                 self._begin(arm.close())
+
+    async def moved(self) -> bool:
+        """Tell whether an alias of the registry stands for another version by now than when it was
+        last read.
+        """
+        if not any(source.number for source in self._tried):
+            return False
+        try:
+            return tuple(await asyncio.to_thread(self._find)) != self._tried
+        except (EdgekitError, OSError):
+            # Somebody is at work on it.
+            return False
 
     async def reload(self) -> str:
         """Load again; say what went wrong, empty where nothing did."""

@@ -16,6 +16,7 @@ from serving import Server, doubler_bundle, serving
 
 from conftest import answer
 from edgekit.errors import ServeError
+from edgekit.record import Promotion, Registry
 from edgekit.serving.feedback import Feedback
 from edgekit.serving.limits import Refused
 from edgekit.serving.split import Split, read_split
@@ -213,6 +214,12 @@ def test_registered_versions_are_named_by_alias_and_number(
         arms = {name: one["number"] for name, one in server.told["versions"].items()}
         assert server.ask("/v1/models/digits/labels/2:predict", {"instances": [ITEM]})[0] == 200
     assert arms == {"champion": 1, "2": 2}
+    # Whoever promotes need tell the server nothing.
+    with serving(tmp_path, "digits@champion") as server:
+        moved = Promotion("champion", 2, 1, "2026-11-30T00:00:00Z", "a test")
+        Registry(tmp_path / "registry").record("digits", moved)
+        assert server.told_again()["versions"]["champion"]["number"] == 2
+        assert server.predict(ITEM)[0] == 200
     done = answer("serve", "digits", "--split", "3=10", "--port", 0, cwd=tmp_path)
     assert (done.returncode, "it has 1, 2, champion" in done.stderr) == (2, True), done.stderr
     done = answer("serve", "digits", "--target", "arduino", "--port", 0, cwd=tmp_path)
