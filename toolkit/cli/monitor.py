@@ -14,6 +14,8 @@ from edgekit.cli.options import OUTPUT, common, option
 from edgekit.cli.outputs import OutputFile
 from edgekit.cli.values import as_share, parsed
 
+SLOWDOWN = 0.2
+
 
 def _as_index(context: click.Context, parameter: click.Parameter, value: str) -> float:
     """Parse a population stability index: above 0."""
@@ -36,7 +38,6 @@ limits = section(
         "--max-slowdown SHARE",
         "How much slower p50 may be than the baseline's; p99 two and a half times as much. Default:"
         " 20%.",
-        default="20%",
         callback=as_share,
     ),
     option(
@@ -95,9 +96,13 @@ def command(bundle: Path, records: tuple[str, ...], **options: Any) -> int:
     from edgekit import api
     from edgekit.report import monitoring as report
 
+    slowdown = options["max_slowdown"]
+    if slowdown is not None and not options["baseline"]:
+        message = "--max-slowdown is against --baseline: name records of a time that was well"
+        raise click.UsageError(message)
     alarm = api.MonitorLimits(
         options["least_drift"],
-        options["max_slowdown"],
+        SLOWDOWN if slowdown is None else slowdown,
         options["max_errors"],
         options["false_alarms"],
     )

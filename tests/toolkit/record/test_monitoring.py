@@ -270,6 +270,16 @@ def test_the_command_writes_every_form_and_its_exit_code_is_the_verdict(
     assert len(document["rows"]) == len(told["features"]) + 6
 
 
+def test_a_slowdown_is_against_a_baseline(
+    bundle: Path, told: dict[str, Any], tmp_path: Path
+) -> None:
+    path = plain_batch(tmp_path, told)
+    command = ["monitor", str(bundle), str(path), "--max-slowdown", "10%"]
+    done = CliRunner().invoke(group, command)
+    assert done.exit_code == 2
+    assert "--baseline" in done.output
+
+
 @pytest.mark.hostile
 def test_the_page_escapes_names_of_another_hand(told: dict[str, Any], tmp_path: Path) -> None:
     named = {**told, "name": "<script>alert(1)</script>", "version": "|`\n"}

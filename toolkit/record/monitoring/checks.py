@@ -79,7 +79,7 @@ def tested(
         labels = golden.classes.labels
         yield _classes(labels, reference.classes, batch, limits)
     for percent in PERCENTILES:
-        yield _latency(percent, reference, batch, limits)
+        yield _latency(percent, golden, reference, batch, limits)
     yield _errors(reference, batch, limits)
     yield _uncounted(reference, batch, limits)
     yield _lines(batch)
@@ -123,7 +123,9 @@ def _classes(
     return Tested(_judged(row, found, limits.drift), (found.p(limits.drift),))
 
 
-def _latency(percent: int, reference: Reference, batch: Batch, limits: MonitorLimits) -> Tested:
+def _latency(
+    percent: int, golden: Golden, reference: Reference, batch: Batch, limits: MonitorLimits
+) -> Tested:
     """Compare a percentile by how many lie above what it may be: exact, whatever the shape is.
 
     Buckets count as their end that is worse for what is to be proven.
@@ -135,7 +137,8 @@ def _latency(percent: int, reference: Reference, batch: Batch, limits: MonitorLi
     if not n or not m or reference.latency is None:
         why = "no item was timed" if not n else "it is compared with --baseline RECORDS alone"
         seen = f"; here {_milliseconds(_quantile(batch.latency, percent))}" if n else ""
-        return Tested(replace(row, message=f"not judged: {why}{seen}"))
+        told = _told_latency(golden) if percent == 50 else ""
+        return Tested(replace(row, message=f"not judged: {why}{seen}{told}"))
     low, high = _quantile_interval(reference.latency, percent, REFERENCE_LEVEL)
     value = _quantile(batch.latency, percent)
     usual = _quantile(reference.latency, percent)
@@ -157,6 +160,16 @@ def _latency(percent: int, reference: Reference, batch: Batch, limits: MonitorLi
     message = f"{_milliseconds(value)}, {_milliseconds(usual)} of the reference"
     found = replace(row, status=status, message=message, measured=ratio)
     return Tested(found, (_binomial_tail(slower, n, 1 - share),))
+
+
+def _told_latency(golden: Golden) -> str:
+    """Say what was timed where the bundle was made: the model alone, so no reference for an app."""
+    told = golden.document.get("latency_p50") or {}
+    value = told.get("value")
+    if not isinstance(value, (int, float)):
+        return ""
+    device = golden.document.get("device") or "the machine that made the bundle"
+    return f"; the model alone took {_milliseconds(value)} on {device}"
 
 
 def _errors(reference: Reference, batch: Batch, limits: MonitorLimits) -> Tested:
