@@ -240,11 +240,17 @@
     return [drawn, table(chart.title, ["layer", "operator", "SQNR", "note"], rows)];
   };
 
+  const pen = document.createElement("canvas").getContext("2d");
+  const wide = (words, weight) => {
+    pen.font = `${weight} 12px ${getComputedStyle(document.body).fontFamily}`;
+    return pen.measureText(words).width;
+  };
+
   const sizes = (chart, width) => {
     const height = Math.round(Math.min(420, Math.max(220, width / chart.aspect)));
     const svg = d3.create("svg").attr("width", width).attr("height", height).attr("viewBox", `0 0 ${width} ${height}`).attr("role", "img").attr("aria-label", chart.title).attr("class", "treemap");
     const dtypes = [...new Set(chart.tiles.map((tile) => tile.dtype))];
-    chart.tiles.forEach((tile, at) => {
+    chart.tiles.forEach((tile) => {
       const [x, y, w, h] = [tile.x * width, tile.y * height, tile.width * width, tile.height * height];
       const cell = svg.append("g").attr("transform", `translate(${x},${y})`);
       cell.append("title").text(`${[tile.operator, tile.layer].filter(Boolean).join(" ")}\n${tile.text}, ${percent(tile.share)}${tile.dtype ? `, ${tile.dtype}` : ""}`);
@@ -252,13 +258,15 @@
         .attr("fill", tile.layer ? PALETTE[dtypes.indexOf(tile.dtype) % 8] : "var(--grey)").attr("fill-opacity", tile.layer ? 0.28 : 0.22)
         .attr("stroke", tile.layer ? PALETTE[dtypes.indexOf(tile.dtype) % 8] : "var(--grey)");
       if (w < 54 || h < 22) return;
-      svg.append("clipPath").attr("id", `tile-${at}`).append("rect").attr("width", w - 8).attr("height", h - 4);
-      const text = cell.append("text").attr("clip-path", `url(#tile-${at})`).attr("font-size", 12).attr("fill", "var(--ink)");
-      const fits = Math.floor((w - 14) / 7.2);
-      const name = tile.layer || tile.operator;
-      text.append("tspan").attr("x", 7).attr("y", 16).attr("font-weight", 600).text(name.length > fits ? `…${name.slice(1 - fits)}` : name);
-      if (h > 38) text.append("tspan").attr("x", 7).attr("y", 31).text(tile.text);
-      if (h > 54 && tile.layer) text.append("tspan").attr("x", 7).attr("y", 46).attr("fill", QUIET).text(tile.operator);
+      // A name loses its beginning where it is long; a figure stands there whole, or not at all.
+      const fits = (words, weight) => wide(words, weight) <= w - 14;
+      let name = tile.layer || tile.operator;
+      for (let from = 1; !fits(name, 600) && from < 400; from += 1) name = `…${(tile.layer || tile.operator).slice(from)}`;
+      const lines = [[name, 600, "var(--ink)"], [tile.text, 400, "var(--ink)"], [tile.layer ? tile.operator : "", 400, QUIET]];
+      const text = cell.append("text").attr("font-size", 12);
+      lines.filter(([words, weight]) => words && fits(words, weight)).slice(0, Math.floor((h - 8) / 15)).forEach(([words, weight, color], number) => {
+        text.append("tspan").attr("x", 7).attr("y", 16 + 15 * number).attr("font-weight", weight).attr("fill", color).text(words);
+      });
     });
     const legend = element("ul", "", { class: "legend" });
     for (const dtype of dtypes.filter(Boolean)) {
