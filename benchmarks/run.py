@@ -16,6 +16,7 @@ import native
 import recovery
 import repeat
 import sandbox
+import serving
 import startup
 import training
 import watching
@@ -44,6 +45,7 @@ def main() -> int:
         training,
         watching,
         monitoring,
+        serving,
     )
     for benchmark in tables:
         for row in benchmark.rows():
