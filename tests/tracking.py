@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from ratchet import HOST, Workshop
@@ -28,7 +29,8 @@ class Book:
     path: Path
 
     def ask(self, question: str, *values: Any) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as book:
+        place = f"file:{quote(str(self.path))}?mode=ro"
+        with contextlib.closing(sqlite3.connect(place, uri=True)) as book:
             return book.execute(question, values).fetchall()
 
     def runs(self) -> dict[str, str]:
@@ -55,7 +57,7 @@ class Book:
 
     def artefacts(self, run: str) -> dict[str, bytes]:
         ((uri,),) = self.ask("select artifact_uri from runs where name = ?", run)
-        folder = Path(str(uri).removeprefix("file://"))
+        folder = Path(unquote(str(uri).removeprefix("file://")))
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in folder.rglob("*")
@@ -63,10 +65,10 @@ class Book:
         }
 
 
-def recording(workshop: Workshop, uri: str, more: str = "") -> None:
-    """Let the project record in MLflow."""
+def recording(workshop: Workshop, uri: str, more: str = "", wait: int = 600) -> None:
+    """Let the project record in MLflow; a busy machine has the time that it takes."""
     value = uri if uri == "true" else f'"{uri}"'
-    workshop.project(f"[record]\nmlflow = {value}\n{more}")
+    workshop.project(f'[record]\nmlflow = {value}\nwait = "{wait} s"\n{more}')
 
 
 def kept(root: Path) -> list[Path]:
@@ -118,9 +120,12 @@ def new_book(shared: Path) -> Path:
 @pytest.fixture
 def workshop(tmp_path: Path, new_book: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """A project with a run and MLflow's database, on a machine that is its target."""
-    shutil.copyfile(new_book, tmp_path / "mlflow.db")
+    # An address has letters that a folder has too.
+    root = tmp_path / "a b#c%41"
+    root.mkdir()
+    shutil.copyfile(new_book, root / "mlflow.db")
     monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
-    made = Workshop(tmp_path)
+    made = Workshop(root)
     made.project()
     run_with_files(made, "first", range(100))
     return made

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from ratchet import HOST, Workshop
 from registering import run_with_files
 from tracking import Book, kept, new_book, nobody, recording, workshop
 
-from edgekit.api.tracking import record_run
+from edgekit.api.tracking import record_bench, record_run, record_training
 from edgekit.errors import ProjectError
+from edgekit.pipeline import ModelFiles
 from edgekit.project import Project
+from edgekit.record.mlflow import entry as entries
 from edgekit.record.mlflow import figures, place_of
 from edgekit.report import read
+from edgekit.types import Benched, BenchReport, Measurement, StageRecord, Status, Verdict
 
 __all__ = ["new_book", "workshop"]
 
@@ -133,6 +137,56 @@ def test_outbox_is_beside_the_runs_where_the_project_cannot_be_written(
     assert workshop.edgekit("registry", "add", "--output", "out")[0] == 2
 
 
+def test_training_is_recorded_epoch_by_epoch_and_once(workshop: Workshop) -> None:
+    recording(workshop, nobody(), "[train]\nseed = 7\n")
+    project = Project.load(workshop.root / "edgekit.toml")
+    curves = workshop.root / "history.csv"
+    curves.write_text("epoch,stage,loss,val_loss\n1,1,0.5,nan\n2,1,0.25,0.375\n")
+    stage = StageRecord("train", 90.0, False)
+    facts = {"data": {"source": "data.py:train", "digest": "d" * 64}, "epochs": 2}
+    files = {"history.csv": curves}
+    done = ModelFiles("digits", files, (), 2, {"loss": 0.25}, (stage,), (), training=facts)
+    record_training(project, done, None)
+    # Of the store, and as a process of a cluster that leaves nothing.
+    record_training(project, replace(done, stages=(replace(stage, cached=True),)), None)
+    record_training(project, replace(done, files={}), None)
+    (folder,) = kept(workshop.root)
+    entry = entries.read(folder)
+    assert [(one.name, one.step, one.value) for one in entry.metrics] == [
+        ("kept/loss", 0, 0.25),
+        ("epoch/loss", 1, 0.5),
+        ("epoch/loss", 2, 0.25),
+        ("epoch/val_loss", 2, 0.375),
+    ]
+    assert (entry.parameters["train.seed"], entry.parameters["training.epochs"]) == ("7", "2")
+    assert (entry.data[0].digest, entry.data[0].context) == ("d" * 64, "training")
+    assert entry.tags["edgekit.command"] == "train"
+    assert entry.ended - entry.started == 90_000
+    assert [file.path for file in entry.files] == ["training/history.csv"]
+
+
+def test_bench_is_recorded_by_model_and_device(workshop: Workshop) -> None:
+    recording(workshop, nobody())
+    project = Project.load(workshop.root / "edgekit.toml")
+    run = workshop.root / ".edgekit" / "runs" / "run-1"
+    (candidate,) = read(run).candidates
+    latency = candidate.evaluation.latency
+    assert latency is not None
+    row = Benched("model.tflite", "model.tflite", "ssh://pi@host", latency=latency, bytes=9)
+    rows = (row, replace(row, threads=4))
+    unasked = Measurement.unavailable("1", "not asked for")
+    verdict = Verdict(Status.PASSED, 0)
+    record_bench(project, BenchReport("run-9", {"batch": 1}, {}, unasked, rows, verdict), run)
+    (folder,) = kept(workshop.root)
+    entry = entries.read(folder)
+    found = {one.name: one.value for one in entry.metrics}
+    place = "model.tflite/ssh:__pi_host 4 threads batch 1"
+    assert found[f"{place}/latency_p50_ms"] == pytest.approx((latency.p50.value or 0) / 1e6)
+    assert found[f"{place}/latency_p50_ms.low"] == pytest.approx((latency.p50.low or 0) / 1e6)
+    assert found[f"{place}/size_bytes"] == 9
+    assert entry.tags["edgekit.devices"] == "ssh://pi@host"
+
+
 def test_disk_without_links_keeps_copies(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +246,7 @@ def test_password_of_a_server_is_not_shown_and_a_database_is_beside_the_project(
     file.write_text(f'{text}mlflow = "sqlite:///records/mlflow.db"\nartifacts = "big"\n')
     place = place_of(Project.load(file), "digits")
     assert place is not None
-    assert place.uri == f"sqlite:///{tmp_path}/records/mlflow.db"
+    assert place.title == f"sqlite:///{tmp_path}/records/mlflow.db"
     assert (place.artifacts, place.experiment) == (tmp_path / "big", "digits")
 
 

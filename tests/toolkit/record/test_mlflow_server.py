@@ -180,7 +180,9 @@ def test_command_records_on_a_server_as_a_user_starts_it(
     server: Server, tmp_path: Path, models: Path
 ) -> None:
     table = f'[model]\nname = "others"\nsource = "{models / "keras3.keras"}"\n'
-    (tmp_path / "edgekit.toml").write_text(f'{table}[record]\nmlflow = "{server.uri}"\n')
+    (tmp_path / "edgekit.toml").write_text(
+        f'{table}[record]\nmlflow = "{server.uri}"\nwait = "600 s"\n'
+    )
     words = ("convert", "--no-evaluate", "--precision", "float32", "-q")
     done = edgekit(*words, cwd=tmp_path)
     assert "EK-RECORD" not in done.stderr, done.stderr
@@ -246,7 +248,7 @@ def test_answer_that_is_none_loses_nothing_and_fails_no_run(
     workshop: Workshop, caplog: pytest.LogCaptureFixture, behave: Behave, why: str, wait: int
 ) -> None:
     with answering(behave) as uri:
-        recording(workshop, uri, f'wait = "{wait} s"\n')
+        recording(workshop, uri, wait=wait)
         assert workshop.edgekit("registry", "add")[0] == 0
     (warning,) = caplog.messages
     assert "EK-RECORD-011: 1 of 1 records" in warning
@@ -260,7 +262,7 @@ def test_answer_that_is_none_loses_nothing_and_fails_no_run(
 def test_locked_database_gets_it_later(
     workshop: Workshop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recording(workshop, "true", 'wait = "4 s"\n')
+    recording(workshop, "true", wait=4)
     book = sqlite3.connect(workshop.root / "mlflow.db")
     book.execute("begin exclusive")
     assert workshop.edgekit("registry", "add")[0] == 0
@@ -277,7 +279,7 @@ def test_full_disk_of_the_database_gets_it_later(workshop: Workshop) -> None:
     small = workshop.root / "small"
     small.mkdir()
     room = (workshop.root / "mlflow.db").stat().st_size // 1024 + 8
-    words = f"mount -t tmpfs -o size={room}k none {small}; cp mlflow.db small/; "
+    words = f"mount -t tmpfs -o size={room}k none small; cp mlflow.db small/; "
     command = f"{words} exec {EDGEKIT} registry add"
     unshare = ("unshare", "--mount") if os.getuid() == 0 else ("unshare", "-rm")
     done: Any = subprocess.run(

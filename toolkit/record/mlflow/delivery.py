@@ -57,6 +57,8 @@ def deliver(place: Place, seconds: float | None = None) -> Delivery:
     """Send every entry of the outbox, the oldest first; what does not arrive stays there."""
     if not pending(place.outbox):
         return Delivery((), 0)
+    if place.folder:
+        place.folder.mkdir(parents=True, exist_ok=True)
     job = {"uri": place.uri, "outbox": str(place.outbox)}
     job["artifacts"] = place.artifacts.as_uri() if place.artifacts else ""
     limit = place.seconds if seconds is None else seconds
@@ -71,16 +73,13 @@ def deliver(place: Place, seconds: float | None = None) -> Delivery:
 def _ask(job: dict[str, str], place: Place, seconds: float) -> tuple[list[dict[str, Any]], str]:
     """Let another process send, and return what it says, and why it came to no end, if so."""
     log = place.outbox / LOG
-    if place.artifacts:
-        place.artifacts.mkdir(parents=True, exist_ok=True)
     with scratch.held(prefix="edgekit-mlflow-") as folder, log.open("wb") as said:
         process = subprocess.Popen(
             module_command(sys.executable, "edgekit.record.mlflow.send"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
-            # A new database counts the place of its default experiment from here.
-            cwd=place.artifacts or folder,
+            cwd=place.folder or folder,
             env={**ENVIRONMENT, **os.environ, **SILENT},
             start_new_session=True,
         )

@@ -49,7 +49,7 @@ def bench_metrics(report: BenchReport) -> tuple[Measured, ...]:
     found: dict[str, Measured] = {}
     several = len({(row.threads, row.batch) for row in report.rows}) > 1
     for row in report.rows:
-        place = f"{row.device} {row.threads} threads, batch {row.batch}" if several else row.device
+        place = f"{row.device} {row.threads} threads batch {row.batch}" if several else row.device
         found |= _metrics(named(row.id, place), dict(_benched(row)), whole=True)
     return tuple(found.values())
 

@@ -14,7 +14,7 @@ SQLITE = "sqlite:///"
 
 @dataclass(frozen=True)
 class Place:
-    """Where records go: ``uri`` as MLflow takes it, ``artifacts`` a folder of a database's files.
+    """Where records go: ``uri`` as MLflow takes it in ``folder``, and a database's ``artifacts``.
 
     A server has ``artifacts`` of its own. A command waits ``seconds`` at most.
     """
@@ -23,13 +23,14 @@ class Place:
     outbox: Path
     experiment: str
     artifacts: Path | None = None
+    folder: Path | None = None
     seconds: float = 60.0
 
     @property
     def title(self) -> str:
         """Its address for people: without a name or a password."""
         if self.uri.startswith(SQLITE):
-            return self.uri
+            return f"{SQLITE}{self.folder}/{self.uri.removeprefix(SQLITE)}"
         parts = urllib.parse.urlsplit(self.uri)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -44,10 +45,12 @@ def place_of(project: Project, model: str, output: Path | None = None) -> Place 
     if not table.mlflow:
         return None
     uri = f"{SQLITE}{DATABASE}" if table.mlflow is True else str(table.mlflow)
-    artifacts = None
+    artifacts = folder = None
     if uri.startswith(SQLITE):
-        # Where edgekit is called from must not matter.
-        uri = f"{SQLITE}{root / uri.removeprefix(SQLITE)}"
+        database = root / uri.removeprefix(SQLITE)
+        # Whatever the folder is called: an address has letters that mean something else.
+        uri, folder = f"{SQLITE}{database.name}", database.parent
         artifacts = root / (table.artifacts or FILES)
     outbox = (output or root).resolve() / ".edgekit" / "outbox"
-    return Place(uri, outbox, table.experiment or model, artifacts, table.wait)
+    experiment = table.experiment or model
+    return Place(uri, outbox, experiment, artifacts, folder, table.wait)
