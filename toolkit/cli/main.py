@@ -112,6 +112,15 @@ class LazyGroup(click.Group):
             raise click.UsageError(text, ctx) from error
 
 
+# Commands that judge a target on the device that its own table names.
+BY_TARGET = ("convert", "compress", "check")
+OWN_DEVICE = (
+    "No such option '--device'.",
+    'a target is measured on its own device: [targets.NAME] device = "ssh://…" in edgekit.toml',
+    "bench, compare and evaluate take --device",
+)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgekit", message="%(prog)s %(version)s")
 def group() -> None:
@@ -163,15 +172,7 @@ def _run(arguments: list[str] | None) -> int:
         error.show()
         return int(ExitCode.USAGE)
     except click.ClickException as error:
-        say(f"error EK-USAGE-001: {error.format_message()}", err=True)
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else "edgekit"
-        if isinstance(error, click.MissingParameter) and context:
-            examples = getattr(context.command, "examples", ())
-            for _, line in examples[:1]:
-                click.echo(f"  for example: {line}", err=True)
-        click.echo(f"  see {path} --help", err=True)
-        return int(ExitCode.USAGE)
+        return _misused(error)
     except (KeyboardInterrupt, click.Abort) as error:
         # A second Ctrl-C must not cut this answer short.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -193,6 +194,22 @@ def _run(arguments: list[str] | None) -> int:
     except Exception:
         return _internal()
     return int(answer) if isinstance(answer, int) else 0
+
+
+def _misused(error: click.ClickException) -> int:
+    """Say what is wrong with a command line, with what mends it."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "edgekit"
+    by_target = path.split()[-1] in BY_TARGET
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--device" and by_target:
+        error = click.UsageError("\n  ".join(OWN_DEVICE), context)
+    say(f"error EK-USAGE-001: {error.format_message()}", err=True)
+    if isinstance(error, click.MissingParameter) and context:
+        examples = getattr(context.command, "examples", ())
+        for _, line in examples[:1]:
+            click.echo(f"  for example: {line}", err=True)
+    click.echo(f"  see {path} --help", err=True)
+    return int(ExitCode.USAGE)
 
 
 def _terminate(number: int, frame: Any) -> None:

@@ -88,6 +88,7 @@ def test_help_of_device_names_every_scheme(tmp_path: Path) -> None:
         (["devices", "list", "loccal"], "local", ["tflm", "ssh://"]),
         (["devices", "list", "local:litrt"], "litert", ["tflite-runtime", "tflm"]),
         (["devices", "lst"], "list", ["setup", "create"]),
+        (["convert", "--device", "local"], "[targets.NAME] device", ["bench, compare"]),
         (["explain", "EK-DATA-04"], "EK-DATA-044", []),
         (["bundle", "m.tflite", "--target", "pi9"], "pi5", ["cortex-m4"]),
         (["convert", "--project", "typo.toml"], "evaluate", ["representative", "label_column"]),
