@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.cli.pace import Pace, in_words
-from edgekit.cli.progress import LogProgress
+from edgekit.cli.progress import LogProgress, _fitted
 from edgekit.types import StageRecord
 
 # What a run does to its progress, slowly enough to be drawn.
@@ -168,3 +168,19 @@ def test_time_left_grows_while_a_step_is_late() -> None:
 )
 def test_time_left_is_told_as_coarsely_as_it_is_known(seconds: float, told: str) -> None:
     assert in_words(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "room", "shown"),
+    [
+        ("launch 1 of 6: 5 candidates", 27, "launch 1 of 6: 5 candidates"),
+        ("launch 1 of 6: 5 candidates", 17, "launch 1 of 6"),
+        ("loss 0.0123, accuracy 0.99", 20, "loss 0.0123"),
+        ("installing numpy now", 19, "installing ..."),
+        ("dynamic@tflite-2.14", 12, ""),
+    ],
+)
+def test_what_does_not_fit_beside_a_bar_is_left_out_not_cut(
+    text: str, room: int, shown: str
+) -> None:
+    assert _fitted(text, room) == shown
