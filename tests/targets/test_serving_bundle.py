@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import serving as serve
 
 from conftest import edgekit, once
 from edgekit.contracts.target import SAVED_DOUBLER, doubler
@@ -269,6 +270,10 @@ def test_bundle_of_a_run_is_served_as_its_configurations_say(
     with serving(root, packages, 0.01) as told:
         wrong = client(root, told["port"], "check")
     assert (wrong.returncode, "check FAILED" in wrong.stdout) == (1, True)
+    # edgekit's own server takes the same client.
+    with serve.serving(tmp_path, archive) as server:
+        checked = client(root, server.port, "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.slow

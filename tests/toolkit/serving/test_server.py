@@ -416,3 +416,17 @@ def test_tflite_without_a_bundle_is_served_and_says_what_is_not_known(tmp_path: 
             ]
             == 400
         )
+
+
+@pytest.mark.slow
+def test_keras_model_is_exported_and_answers_as_its_bundle_does(
+    digits_run: Path, tmp_path: Path
+) -> None:
+    (model,) = (digits_run / "project" / "build" / "digits").glob("*.keras")
+    (bundle,) = (digits_run / "project" / "dist").glob("*linux-x86_64.tar.gz")
+    item = np.random.default_rng(0).random((8, 8, 1)).round(2).tolist()
+    told = []
+    for source in (model, bundle):
+        with serving(tmp_path, source, "--name", "digits") as server:
+            told.append(server.predict(item)[1]["predictions"][0])
+    np.testing.assert_allclose(told[0], told[1], atol=0.05)
