@@ -78,10 +78,11 @@ def golden_of(count: int, random: np.random.Generator) -> Golden:
         monitoring.layout_of("image", "input", pictures.shape[1:]),
         monitoring.layout_of("scores", "output", (10,)),
     ]
-    table = {"image": recorder.features(tensors[0], pictures)}
+    values = (pictures, outputs["scores"])
+    tables = [(one, monitoring.table_of(one, v)) for one, v in zip(tensors, values, strict=True)]
     model = {"name": "digits", "version": "1", "model": "0" * 64}
     scored = monitoring.Classes("scores", tuple("0123456789"))
-    return parse_golden(monitoring.statistics_of(model, table, outputs, tensors, scored))
+    return parse_golden(monitoring.statistics_of(model, tables, scored, outputs["scores"]))
 
 
 def batch_of(golden: Golden, pictures: Any, scores: Any, times: Any, errors: int = 0) -> Batch:

@@ -34,9 +34,10 @@ def golden(count: int = 1000, seed: int = 1000) -> Named:
         monitoring.layout_of("image", "input", SHAPE),
         monitoring.layout_of("scores", "output", (3,)),
     ]
-    table = {"image": recorder.features(tensors[0], inputs["image"])}
+    values = (inputs["image"], outputs["scores"])
+    tables = [(one, monitoring.table_of(one, v)) for one, v in zip(tensors, values, strict=True)]
     scored = monitoring.Classes("scores", ("a", "b", "c"))
-    return monitoring.statistics_of(MODEL, table, outputs, tensors, scored)
+    return monitoring.statistics_of(MODEL, tables, scored, outputs["scores"])
 
 
 def latencies(count: int, seed: int = 0, times: float = 1.0) -> list[int]:

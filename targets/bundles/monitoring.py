@@ -29,6 +29,7 @@ LARGEST = 16 << 20
 MOST_SCALARS = 32
 MOST_CHANNELS = 8
 BINS = 10
+BLOCK_VALUES = 1 << 21
 # Bins are only as many as hold so many golden items each: fewer say nothing.
 ITEMS_A_BIN = 20
 # Values that lie closer than this share of their range are one: languages sum in other orders.
@@ -89,8 +90,9 @@ def _validator() -> Any:
     return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
-def layout_of(name: str, side: str, shape: Sequence[int]) -> dict[str, Json]:
-    """Describe the features of a tensor whose items are of ``shape``.
+def layout_of(name: str, side: str, shape: Sequence[int], label: str = "") -> dict[str, Json]:
+    """Describe the features of a tensor whose items are of ``shape``; they are called by ``label``,
+    where that is not its name.
 
     A picture is of rank three, with its channels last, or first where there are one or three.
     """
@@ -113,16 +115,16 @@ def layout_of(name: str, side: str, shape: Sequence[int]) -> dict[str, Json]:
         told["statistics"] = list(recorder.STATISTICS[:4])
     if told["statistics"] and values <= MOST_SCALARS:
         told |= {"channels": 1, "stride": values, "width": 0, "step": 1, "statistics": []}
-    told["features"] = _names(told)
+    told["features"] = _names(told, label or name)
     return told
 
 
-def _names(told: Mapping[str, Any]) -> list[str]:
+def _names(told: Mapping[str, Any], label: str) -> list[str]:
     if not told["statistics"]:
         alone = told["values"] == 1
-        return [told["name"] if alone else f"{told['name']}[{k}]" for k in range(told["values"])]
+        return [label if alone else f"{label}[{k}]" for k in range(told["values"])]
     marks = [""] if told["channels"] == 1 else [f"[{k}]" for k in range(told["channels"])]
-    return [f"{told['name']}{mark}.{name}" for mark in marks for name in told["statistics"]]
+    return [f"{label}{mark}.{name}" for mark in marks for name in told["statistics"]]
 
 
 def edges_of(values: Floats) -> list[float]:
@@ -145,36 +147,47 @@ def edges_of(values: Floats) -> list[float]:
     return [float((finite[k] + finite[k + 1]) / 2) for k in chosen]
 
 
+def table_of(
+    tensor: Mapping[str, Any], values: npt.NDArray[Any], places: npt.NDArray[np.int64] | None = None
+) -> Floats:
+    """Return the features of items, or of those at ``places``, a block at a time: the values may
+    lie on a disk, and be more than fit into memory.
+    """
+    at = np.arange(len(values)) if places is None else places
+    rows = max(1, BLOCK_VALUES // max(1, int(tensor["values"])))
+    blocks = [
+        recorder.features(tensor, values[at[first : first + rows]])
+        for first in range(0, len(at), rows)
+    ]
+    return np.concatenate(blocks) if blocks else np.zeros((0, len(tensor["features"])))
+
+
 def statistics_of(
     model: Mapping[str, str],
-    inputs: Mapping[str, npt.NDArray[Any]],
-    outputs: Mapping[str, npt.NDArray[Any]],
-    tensors: Sequence[Mapping[str, Any]],
+    tables: Sequence[tuple[Mapping[str, Any], Floats]],
     scored: Classes | None,
+    scores: npt.NDArray[Any] | None,
 ) -> dict[str, Json]:
-    """Return the golden statistics of items: ``inputs`` are their features, ``outputs`` values.
+    """Return the golden statistics of items: ``tables`` are the tensors of :func:`layout_of`, each
+    with its features by :func:`table_of`, ``scores`` the values of the output that is ``scored``.
 
-    ``model`` has its name, version and sha256; ``tensors`` are those of :func:`layout_of`. The
-    digest tells records of this bundle from those of another.
+    ``model`` has its name, version and sha256. The digest tells records of this bundle from those
+    of another.
     """
     found: list[dict[str, Json]] = []
-    for tensor in tensors:
-        own = tensor["side"] == "input"
-        table = (
-            inputs[tensor["name"]] if own else recorder.features(tensor, outputs[tensor["name"]])
-        )
+    for tensor, table in tables:
         found += [
             _feature(name, tensor["side"], column)
             for name, column in zip(tensor["features"], table.T, strict=True)
         ]
     told: dict[str, Json] | None = None
-    if scored is not None:
-        told = _classes(scored, outputs[scored.output], found)
+    if scored is not None and scores is not None:
+        told = _classes(scored, scores, found)
     document: dict[str, Json] = {
         "schema_version": SCHEMA_VERSION,
         **model,
-        "items": max((len(values) for values in outputs.values()), default=0),
-        "tensors": list(tensors),
+        "items": max((len(table) for _, table in tables), default=0),
+        "tensors": [tensor for tensor, _ in tables],
         "features": found,
         "classes": told,
     }

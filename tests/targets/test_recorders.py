@@ -66,11 +66,10 @@ def statistics() -> dict[str, Any]:
         for side, shapes in SHAPES.items()
         for name, shape in shapes.items()
     ]
-    own = [one for one in tensors if one["side"] == "input"]
-    table = {one["name"]: recorder.features(one, found["input"][one["name"]]) for one in own}
+    tables = [(one, monitoring.table_of(one, found[one["side"]][one["name"]])) for one in tensors]
     scored = monitoring.Classes("scores", (), "softmax")
     model = {"name": 'a "name" of $its own', "version": "1", "model": "0" * 64}
-    return monitoring.statistics_of(model, table, found["output"], tensors, scored)
+    return monitoring.statistics_of(model, tables, scored, found["output"]["scores"])
 
 
 def contents(told: dict[str, Any]) -> Any:
