@@ -22,7 +22,7 @@ from starlette.routing import Route
 from edgekit.serving import codec, metrics
 from edgekit.serving.arm import Arm
 from edgekit.serving.feedback import Feedback, checked
-from edgekit.serving.limits import Bounds, Refused
+from edgekit.serving.limits import Bounds, Refused, busy
 from edgekit.serving.results import results
 from edgekit.serving.runner import Tensor
 from edgekit.serving.service import Service
@@ -42,6 +42,8 @@ DTYPES = {
 }  # fmt: skip
 # Longer ones are nobody's.
 LONGEST_ID = 128
+# So many bodies of the largest size are held at a time: a connection each could be 8 GB.
+BODIES = 16
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Application:
     def __init__(self, service: Service, bounds: Bounds, feedback: Feedback) -> None:
         self.service, self.bounds, self.feedback = service, bounds, feedback
         self.metrics = service.metrics
+        self._held = 0
         # Drawn once: to draw for each request takes as long as a small model does.
         start = uuid.uuid4().hex[:16]
         self._names = (f"{start}{number:x}" for number in count())
@@ -102,6 +105,7 @@ class Application:
             response = _answer({"error": "the client went away"}, 499)
         finally:
             self_.in_flight.dec()
+            self._held -= call.bytes
         version = str(call.arm.model.number) if call.arm else ""
         arm = call.arm.source.arm if call.arm else ""
         name = self.service.name if call.arm else ""
@@ -251,9 +255,23 @@ class Application:
         try:
             # Not asyncio's own: that makes a task of it, which costs as much as the rest does.
             with anyio.fail_after(call.until - time.monotonic()):
-                return await _read(request, most)
+                return await self._read(call)
         except TimeoutError:
             raise Refused(408, late, {"Connection": "close"}) from None
+
+    async def _read(self, call: Call) -> bytes:
+        parts, most = [], self.bounds.body
+        async for part in call.request.stream():
+            call.bytes += len(part)
+            self._held += len(part)
+            if call.bytes > most:
+                raise _too_large(most)
+            if self._held > BODIES * most:
+                refused = busy("the bodies of too many requests are held already")
+                refused.headers["Connection"] = "close"
+                raise refused
+            parts.append(part)
+        return b"".join(parts)
 
 
 class Call:
@@ -263,7 +281,7 @@ class Call:
         self.request, self.until = request, until
         self.place = Place("", None, None, "")
         self.arm: Arm | None = None
-        self.items = 0
+        self.items = self.bytes = 0
         self.id, self.counts = "", False
 
 
@@ -284,16 +302,6 @@ def _place(request: Request) -> Place:
     return Place(
         found["name"], int(number) if number else None, found["label"], found["verb"] or ""
     )
-
-
-async def _read(request: Request, most: int) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise _too_large(most)
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _too_large(most: int) -> Refused:

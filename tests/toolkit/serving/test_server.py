@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import shutil
@@ -192,6 +193,24 @@ def test_upload_in_chunks_without_end_is_cut_off_at_the_bound(server: Server) ->
     chunk = b"4000\r\n" + b"1" * 0x4000 + b"\r\n"
     answered = raw_exchange(server, head, *[chunk] * 5)
     assert answered.startswith(b"HTTP/1.1 413 ")
+    assert server.predict(ITEM)[0] == 200
+
+
+@pytest.mark.hostile
+def test_many_large_bodies_at_a_time_are_refused_rather_than_held(server: Server) -> None:
+    head = b"POST /v1/models/doubler:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 65000\r\n\r\n"
+    connections = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(24)]
+    for connection in connections:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(head + b" " * 64000)
+    answers = []
+    for connection in connections:
+        with contextlib.suppress(ConnectionError):
+            answers.append(connection.recv(1 << 16)[:12])
+        connection.close()
+    assert b"HTTP/1.1 503" in answers
+    # The others are held for as long as a request may take.
+    assert answers.count(b"HTTP/1.1 408") >= 10
     assert server.predict(ITEM)[0] == 200
 
 
