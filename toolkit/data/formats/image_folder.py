@@ -147,13 +147,7 @@ def decode(
         for name, files in pictures.by_class.items()
         if not files
     ]
-    numbers = all(name.isdecimal() for name in names)
-    if numbers and not ordered and list(names) != sorted(names, key=int):
-        listed = ", ".join(names[:5])
-        notices.append(
-            f"{source}: the classes count in the order of text, as Keras reads such a folder:"
-            f" {listed} …; --labels ([data] labels) gives another order"
-        )
+    notices += [] if ordered else _ordered_as_text(source, names)
     notices += tally.notices(source, spec, stated)
     facts = dict(describe(source, writer.close()))
     return {
@@ -163,6 +157,18 @@ def decode(
         "notices": list(notices),
         "pictures": images.decoded(picture.array, spec),
     }
+
+
+def _ordered_as_text(source: str, names: tuple[str, ...]) -> list[str]:
+    """Tell where classes are numbers, and count in another order."""
+    numbers = all(name.isdecimal() for name in names)
+    if not numbers or list(names) == sorted(names, key=int):
+        return []
+    listed = ", ".join(names[:5])
+    return [
+        f"{source}: the classes count in the order of text, as Keras reads such a folder:"
+        f" {listed} …; --labels ([data] labels) gives another order"
+    ]
 
 
 def _sizes(
