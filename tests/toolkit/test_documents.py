@@ -60,7 +60,8 @@ def names(text: str) -> Iterator[str]:
         r"^from (edgekit[\w.]*) import ([\w, ]+)$", text, re.MULTILINE
     ):
         yield from (f"{module}.{name.strip()}" for name in imported.split(","))
-    yield from re.findall(r"`(edgekit(?!\.toml|\.lock)(?:\.\w+)+)(?:\(.*?\))?`", text)
+    # A tag of MLflow is called alike.
+    yield from re.findall(r"(?<!tag )`(edgekit(?!\.toml|\.lock)(?:\.\w+)+)(?:\(.*?\))?`", text)
 
 
 def exists(name: str) -> bool:
