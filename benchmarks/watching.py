@@ -132,7 +132,7 @@ def _run(code: str, *arguments: object) -> list[Any]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def rows(epochs: int = 10) -> Iterator[Row]:
+def rows(epochs: int = 30) -> Iterator[Row]:
     """Steps against plain Keras, the cost of watching, the time to resume, memory by items."""
     with tempfile.TemporaryDirectory() as folder:
         rounds = _run(COST, folder, ROUNDS, epochs)
