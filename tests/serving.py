@@ -19,7 +19,7 @@ import numpy as np
 from edgekit.contracts.target import doubler
 from edgekit.targets import catalog
 from edgekit.targets.bundles import Answers, pack
-from edgekit.targets.bundles.monitoring import layout_of, statistics_of
+from edgekit.targets.bundles.monitoring import layout_of, statistics_of, table_of
 
 # Ends of a runner that certain first values of an item bring about.
 PLANTED = Path(__file__).with_name("serving_faults.py")
@@ -42,10 +42,10 @@ def doubler_bundle(folder: Path, target: str = "linux-x86_64", version: str = "1
 def statistics(version: str) -> Any:
     """The statistics of many raw items, of which each is prepared, then doubled."""
     raw = raw_items(3000, seed=1)
-    values = {"y": 2 * (0.5 * raw + 1)}
-    tensors = [layout_of("x", "input", (4,)), layout_of("y", "output", (4,))]
+    x, y = layout_of("x", "input", (4,)), layout_of("y", "output", (4,))
+    tables = [(x, table_of(x, raw.astype(np.float64))), (y, table_of(y, 2 * (0.5 * raw + 1)))]
     named = {"name": "doubler", "version": version, "model": "0" * 64}
-    return statistics_of(named, {"x": raw.astype(np.float64)}, values, tensors, None)
+    return statistics_of(named, tables, None, None)
 
 
 def raw_items(count: int, seed: int) -> Any:
