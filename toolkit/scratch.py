@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -83,14 +84,24 @@ def held(parent: Path | None = None, prefix: str = "") -> Iterator[Path]:
     where = parent or Path(tempfile.gettempdir())
     where.mkdir(parents=True, exist_ok=True)
     sweep(where)
-    made = claim(Path(tempfile.mkdtemp(prefix=prefix, dir=where)))
+    # Named before it is there, and removed again where removing it was interrupted: whenever that
+    # is, nothing is left.
+    own, made = where / f"{prefix}{secrets.token_hex(8)}", None
     try:
-        folder = made.folder / INSIDE
-        folder.mkdir()
-        yield folder
+        try:
+            own.mkdir(mode=0o700)
+            made = claim(own)
+            folder = own / INSIDE
+            folder.mkdir()
+            yield folder
+        finally:
+            _remove(own)
+    except BaseException:
+        _remove(own)
+        raise
     finally:
-        _remove(made.folder)
-        made.close()
+        if made is not None:
+            made.close()
 
 
 def sweep(parent: Path) -> None:
@@ -158,7 +169,7 @@ def _remove(folder: Path) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
             elif entry.name != MARK:
                 Path(entry.path).unlink(missing_ok=True)
-        if [entry.name for entry in os.scandir(folder)] == [MARK]:
+        if {entry.name for entry in os.scandir(folder)} <= {MARK}:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -196,3 +197,37 @@ def test_temporary_files_of_a_runner_go_with_it(
     assert (tmp_path / "told" / "where").read_text().startswith(str(tmp_path / "requests"))
     assert list((tmp_path / "requests").iterdir()) == []
     assert list((tmp_path / "system").iterdir()) == []
+
+
+def test_an_interrupt_at_any_line_leaves_no_folder(tmp_path: Path) -> None:
+    lines = 0
+
+    def interrupting(at: int) -> Any:
+        def trace(frame: FrameType, event: str, _: Any) -> Any:
+            nonlocal lines
+            if frame.f_code.co_filename != scratch.__file__:
+                return None
+            if event == "line":
+                lines += 1
+                if lines == at:
+                    raise KeyboardInterrupt
+            return trace
+
+        return trace
+
+    done = False
+    at = 0
+    while not done:
+        at, lines = at + 1, 0
+        before = sys.gettrace()
+        try:
+            sys.settrace(interrupting(at))
+            with scratch.held(tmp_path) as folder:
+                (folder / "file").touch()
+            done = True
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        assert list(tmp_path.iterdir()) == [], f"interrupted at line {at}"
+    assert at > 20
