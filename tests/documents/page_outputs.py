@@ -35,6 +35,8 @@ COLUMNS = "100"
 # A reader's terminal is no CI's: pytest, for one, prints whole lines where one of these is set.
 OF_CI = ("CI", "BUILD_NUMBER", "CONTINUOUS_INTEGRATION", "PYTEST_ADDOPTS")
 OF_GITHUB = "GITHUB_"
+# There are logs where a project has trained, and none where the store had it.
+OF_A_TRAINING = "to look at it: tensorboard"
 # What differs from one host or run to the next.
 CHANGING = (
     # A stage says what it found, how long it took, and whether it came from the store.
@@ -70,7 +72,7 @@ def settled(text: str) -> list[str]:
     """Return the lines of an output without what may differ where nothing changed."""
     lines = []
     for line in text.split("\n"):
-        if INSTALLS.match(line):
+        if INSTALLS.match(line) or line.startswith(OF_A_TRAINING):
             continue
         line = line.replace("\xa0", " ")
         for pattern, word in CHANGING:
