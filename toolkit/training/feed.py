@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from edgekit.data import LABELS, Dataset, match
 from edgekit.data.preprocessing import factors, item_shape
+from edgekit.errors import DataError
 from edgekit.evaluation.texts import TextSpec, reader
 from edgekit.models.inputs import inputs_of
 from edgekit.models.load import library
@@ -320,7 +321,11 @@ def _labels(
 
 
 def _only_labels(model: Any, dataset: Dataset, texts: TextSpec | None) -> Array:
-    """Return the labels in one array; strings become token numbers, where they are texts."""
+    """Return the labels in one array; strings become token numbers ``[N, length]``, where they are
+    texts.
+
+    Raises :class:`DataError` for strings where they are none, or the model's outputs are not known.
+    """
     path = dataset.labels
     if path is None:
         return dataset.open_labels()
@@ -330,8 +335,13 @@ def _only_labels(model: Any, dataset: Dataset, texts: TextSpec | None) -> Array:
     if texts is None:
         # It says what is wrong with them.
         return dataset.open_labels()
-    output = model.outputs[0]
-    return numbered(spelled, reader(texts, tuple(output.shape[1:]), "", spelled), dataset.source)
+    outputs = getattr(model, "outputs", None)
+    if not outputs:
+        message = f"{dataset.source}: labels are texts, and how many tokens the model scores is"
+        hint = "build it with an Input, or give labels as token numbers [N, length], padded with -1"
+        raise DataError("EK-DATA-067", f"{message} not known before it is called", hint)
+    sizes = tuple(outputs[0].shape[1:])
+    return numbered(spelled, reader(texts, sizes, "", spelled), dataset.source)
 
 
 def _as_keras(labels: Any) -> Any:

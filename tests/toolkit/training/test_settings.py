@@ -171,6 +171,15 @@ for K, name in ((keras, "keras3"), (tf_keras, "keras2")):
         Feed.of(speaking(), replace(training(odd), texts=spec))
     except EdgekitError as error:
         outcomes[f"{name} misspelt"] = str(error)
+    class Own(K.Model):
+        def call(self, x):
+            return x
+    try:
+        spec = TextSpec(tuple("abc"), "first")
+        words = dataset("own words", np.array(["ab"] * 64), sounds)
+        Feed.of(Own(), replace(training(words), texts=spec))
+    except EdgekitError as error:
+        outcomes[f"{name} own"] = str(error)
     odd = (CLASSES == 0).astype(int)
     rebuilt = K.Sequential([K.layers.InputLayer((2, 2, 1)), K.layers.Conv2D(1, 1)])
     task("reconstruction", rebuilt, dataset("odd images", odd, image))
@@ -349,6 +358,7 @@ def test_texts_that_cannot_be_trained_on_are_told(
     settings: dict[str, Any], generation: str
 ) -> None:
     assert "neither labels nor alphabet tell which output" in settings[f"{generation} no blank"]
+    assert "not known before it is called" in settings[f"{generation} own"]
     assert "the alphabet has no 'd', which item 0 has: 'ad'" in settings[f"{generation} misspelt"]
 
 
