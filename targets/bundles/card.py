@@ -74,17 +74,17 @@ def _figures(measurements: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {_cell(name)} | {_row(name, found)} |"
 
 
-def _row(name: str, found: Mapping[str, Any]) -> str:
-    if found.get("how") == "unavailable" or found.get("value") is None:
-        return f"{ABSENT}, because {_cell(str(found.get('reason', '')))} | | {ABSENT} | | "
+def _row(name: str, figure: Mapping[str, Any]) -> str:
+    if figure.get("how") == "unavailable" or figure.get("value") is None:
+        return f"{ABSENT}, because {_cell(str(figure.get('reason', '')))} | | {ABSENT} | | "
     interval = ""
-    if found.get("low") is not None and found.get("high") is not None:
-        interval = f"{found['low']:.6g} to {found['high']:.6g}"
+    if figure.get("low") is not None and figure.get("high") is not None:
+        interval = f"{figure['low']:.6g} to {figure['high']:.6g}"
     where = "on the machine that made the bundle, not on the target" if name.endswith(HOST) else ""
-    tool = _cell("; ".join(filter(None, [str(found.get("tool", "")), where])))
-    count = "" if found.get("n") is None else f"{found['n']:,}"
-    value = f"{found['value']:.6g} {_cell(str(found['unit']))}"
-    return f"{value} | {interval} | {found['how']} | {count} | {tool} "
+    tool = _cell("; ".join(filter(None, [str(figure.get("tool", "")), where])))
+    count = "" if figure.get("n") is None else f"{figure['n']:,}"
+    value = f"{figure['value']:.6g} {_cell(str(figure['unit']))}"
+    return f"{value} | {interval} | {figure['how']} | {count} | {tool} "
 
 
 def _golden(contents: Contents) -> Iterator[str]:

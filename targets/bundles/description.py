@@ -49,10 +49,10 @@ def golden_files(golden: Golden) -> dict[str, bytes]:
 
 def sizes_of(files: Mapping[str, int]) -> dict[str, int]:
     """Return what the parts of a bundle take, of the bytes of its files: unpacked."""
-    found = dict.fromkeys(("model", "golden", "app", "description"), 0)
+    sizes = dict.fromkeys(("model", "golden", "app", "description"), 0)
     for name, count in files.items():
-        found[_part(name)] += count
-    return found
+        sizes[_part(name)] += count
+    return sizes
 
 
 def _part(name: str) -> str:

@@ -70,17 +70,17 @@ def read_statistics(content: bytes) -> dict[str, Any]:
     if problem is not None:
         where = ".".join(str(part)[:60] for part in problem.absolute_path)
         raise ValueError(f"{where}: {problem.message[:200]}" if where else problem.message[:200])
-    found: dict[str, Any] = document
-    names = [one["name"] for one in found["features"]]
+    statistics: dict[str, Any] = document
+    names = [one["name"] for one in statistics["features"]]
     if len(set(names)) < len(names):
         raise ValueError("two features have one name")
-    for one in found["features"]:
-        edges = one["edges"]
-        if len(one["counts"]) != len(edges) + 1 or sorted(set(edges)) != edges:
-            raise ValueError(f"{one['name'][:60]}: its counts are not those of its edges")
-        if sum(one["counts"]) != one["n"]:
-            raise ValueError(f"{one['name'][:60]}: its counts are not of {one['n']} items")
-    return found
+    for feature in statistics["features"]:
+        edges = feature["edges"]
+        if len(feature["counts"]) != len(edges) + 1 or sorted(set(edges)) != edges:
+            raise ValueError(f"{feature['name'][:60]}: its counts are not those of its edges")
+        if sum(feature["counts"]) != feature["n"]:
+            raise ValueError(f"{feature['name'][:60]}: its counts are not of {feature['n']} items")
+    return statistics
 
 
 @functools.cache
@@ -174,21 +174,21 @@ def statistics_of(
     ``model`` has its name, version and sha256. The digest tells records of this bundle from those
     of another.
     """
-    found: list[dict[str, Json]] = []
+    features: list[dict[str, Json]] = []
     for tensor, table in tables:
-        found += [
+        features += [
             _feature(name, tensor["side"], column)
             for name, column in zip(tensor["features"], table.T, strict=True)
         ]
     told: dict[str, Json] | None = None
     if scored is not None and scores is not None:
-        told = _classes(scored, scores, found)
+        told = _classes(scored, scores, features)
     document: dict[str, Json] = {
         "schema_version": SCHEMA_VERSION,
         **model,
         "items": max((len(table) for _, table in tables), default=0),
         "tensors": [tensor for tensor, _ in tables],
-        "features": found,
+        "features": features,
         "classes": told,
     }
     content = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
@@ -203,7 +203,7 @@ def _feature(name: str, side: str, values: Floats) -> dict[str, Json]:
 
 
 def _classes(
-    scored: Classes, values: npt.NDArray[Any], found: list[dict[str, Json]]
+    scored: Classes, values: npt.NDArray[Any], features: list[dict[str, Json]]
 ) -> dict[str, Json]:
     """Count classes, and add the feature of how sure the model is."""
     spec: dict[str, Json] = {
@@ -214,7 +214,7 @@ def _classes(
         "labels": list(scored.labels),
     }
     best, sure = recorder.classes(spec, values)
-    found.append(_feature(str(spec["feature"]), "output", sure))
+    features.append(_feature(str(spec["feature"]), "output", sure))
     count = 2 if scored.threshold is not None else int(np.prod(values.shape[1:]))
     counts = np.bincount(best[best >= 0], minlength=count)
     return {**spec, "counts": [int(one) for one in counts]}

@@ -26,10 +26,10 @@ def typescript(contents: Contents) -> Constant:
 
 
 def _classes(told: Mapping[str, Any]) -> dict[str, Json] | None:
-    found = told["classes"]
-    if found is None:
+    counted = told["classes"]
+    if counted is None:
         return None
-    return {name: found[name] for name in ("output", "feature", "activation", "threshold")}
+    return {name: counted[name] for name in ("output", "feature", "activation", "threshold")}
 
 
 def kotlin(contents: Contents, package: str = PACKAGE) -> str:

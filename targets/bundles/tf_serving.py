@@ -161,10 +161,10 @@ def _filled(path: Path, marks: Mapping[str, str]) -> str:
 def _first_item(contents: Contents) -> Arrays:
     """Return the first golden item as the model takes it."""
     feeds = {}
-    for one in contents.inputs:
-        raw = np.asarray(contents.golden.inputs[one.name][:1])
-        info = TensorInfo(0, raw.shape, one.dtype, 0.0, 0)
-        feeds[one.name] = np.asarray(encode(raw, info, contents.preprocess.facts))
+    for tensor in contents.inputs:
+        raw = np.asarray(contents.golden.inputs[tensor.name][:1])
+        info = TensorInfo(0, raw.shape, tensor.dtype, 0.0, 0)
+        feeds[tensor.name] = np.asarray(encode(raw, info, contents.preprocess.facts))
     return feeds
 
 

@@ -141,11 +141,11 @@ def _read_folder(path: Path) -> dict[str, bytes]:
         raise NoBundleError("EK-BUNDLE-001", f"{path} is no unpacked bundle", hint)
     content = (path / MANIFEST).read_bytes()
     names = [*read_manifest(path, content)["files"], SIGNATURE]
-    found = {name: path / name for name in names if (path / name).is_file()}
-    outside = [n for n, f in found.items() if not f.resolve().is_relative_to(path.resolve())]
+    files = {name: path / name for name in names if (path / name).is_file()}
+    outside = [n for n, f in files.items() if not f.resolve().is_relative_to(path.resolve())]
     if outside:
         raise unsafe(path, outside[0])
-    return {MANIFEST: content, **{name: file.read_bytes() for name, file in found.items()}}
+    return {MANIFEST: content, **{name: file.read_bytes() for name, file in files.items()}}
 
 
 def _unpack(path: Path, files: Mapping[str, bytes], folder: Path) -> None:

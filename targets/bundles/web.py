@@ -131,8 +131,8 @@ def litert(target: Target) -> str:
 def _check(contents: Contents) -> None:
     file = flatbuffer.read(contents.model)
     edges = [*file.inputs, *file.outputs]
-    for one in file.signatures:
-        edges += [*file.inputs_of(one.key).values(), *file.outputs_of(one.key).values()]
+    for signature in file.signatures:
+        edges += [*file.inputs_of(signature.key).values(), *file.outputs_of(signature.key).values()]
     wrong = [one for one in edges if one.dtype.lower() not in TYPES]
     free = [one for one in edges if -1 in (*one.shape, *one.signature_shape)]
     reason, hint = "", ""

@@ -292,15 +292,15 @@ def _arm(call: Call) -> Arm:
 
 
 def _place(request: Request) -> Place:
-    found = PATH.fullmatch(request.url.path)
-    if found is None:
+    match = PATH.fullmatch(request.url.path)
+    if match is None:
         raise Refused(
             404,
             "paths are /v1/models/NAME, with /versions/N or /labels/L, and :predict or /metadata",
         )
-    number = found["number"]
+    number = match["number"]
     return Place(
-        found["name"], int(number) if number else None, found["label"], found["verb"] or ""
+        match["name"], int(number) if number else None, match["label"], match["verb"] or ""
     )
 
 

@@ -177,21 +177,21 @@ def is_binary(value: Any) -> bool:
 def _array(name: str, value: Any, tensor: Tensor) -> npt.NDArray[Any]:
     """Return a value as an input takes it, items first. Raises :class:`Refused` (400)."""
     if is_binary(value):
-        found = _binary(name, value)
+        array = _binary(name, value)
     elif isinstance(value, list) and any(map(is_binary, value)):
         parts = [_binary(name, one) for one in value]
         if len({part.shape for part in parts}) > 1:
             raise Refused(400, f"input {name!r}: the items are of different shapes")
-        found = np.stack(parts)
+        array = np.stack(parts)
     else:
-        found = _nested(name, value)
-    sizes = found.shape[1:]
-    fits = found.ndim == len(tensor.shape) and all(
+        array = _nested(name, value)
+    sizes = array.shape[1:]
+    fits = array.ndim == len(tensor.shape) and all(
         wanted in (None, given) for given, wanted in zip(sizes, tensor.item, strict=True)
     )
-    if not fits or not found.size:
-        raise Refused(400, _misfit(name, found, tensor))
-    return _typed(name, found, tensor.dtype)
+    if not fits or not array.size:
+        raise Refused(400, _misfit(name, array, tensor))
+    return _typed(name, array, tensor.dtype)
 
 
 def _nested(name: str, value: Any) -> npt.NDArray[Any]:
@@ -201,37 +201,37 @@ def _nested(name: str, value: Any) -> npt.NDArray[Any]:
         raise Refused(400, f"input {name!r}: its lists are not of one length") from error
 
 
-def _misfit(name: str, found: npt.NDArray[Any], tensor: Tensor) -> str:
+def _misfit(name: str, array: npt.NDArray[Any], tensor: Tensor) -> str:
     wanted = ["?" if size is None else size for size in tensor.item]
     text = f"input {name!r} takes a list of items shaped {_sizes(wanted)}"
-    if list(found.shape) == [size for size in tensor.item if size is not None]:
+    if list(array.shape) == [size for size in tensor.item if size is not None]:
         return f"{text}; this is one item: put it into brackets of its own"
-    if not found.ndim or not found.size:
+    if not array.ndim or not array.size:
         return f"{text}; given are none"
-    return f"{text}; given are {found.shape[0]} shaped {_sizes(found.shape[1:])}"
+    return f"{text}; given are {array.shape[0]} shaped {_sizes(array.shape[1:])}"
 
 
 def _sizes(sizes: Sequence[Any]) -> str:
     return f"[{', '.join(map(str, sizes))}]"
 
 
-def _typed(name: str, found: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
+def _typed(name: str, array: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
     kind = np.dtype(dtype).kind
     allowed = {"f": "iuf", "i": "iu", "u": "iu", "b": "b"}.get(kind, "")
-    if found.dtype.kind not in allowed:
+    if array.dtype.kind not in allowed:
         given = {"U": "text", "b": "true and false", "f": "fractions", "O": "no numbers"}
-        told = given.get(found.dtype.kind, found.dtype.name)
+        told = given.get(array.dtype.kind, array.dtype.name)
         raise Refused(400, f"input {name!r} takes {dtype}, given are {told}")
     if kind in "iu":
         limits = np.iinfo(dtype)
-        if found.min() < limits.min or found.max() > limits.max:
+        if array.min() < limits.min or array.max() > limits.max:
             message = f"input {name!r} takes {dtype}, {limits.min} to {limits.max}"
-            raise Refused(400, f"{message}; given are {found.min()} to {found.max()}")
-    if kind == "f" and found.dtype in SMALL:
+            raise Refused(400, f"{message}; given are {array.min()} to {array.max()}")
+    if kind == "f" and array.dtype in SMALL:
         # As it is: what it stands for is the same, and it is a quarter of the bytes.
-        return found
+        return array
     with np.errstate(over="ignore"):
-        typed = found.astype(dtype, copy=False)
+        typed = array.astype(dtype, copy=False)
     if kind == "f" and not np.isfinite(typed).all():
         raise Refused(400, f"input {name!r} has a number that is not finite in {dtype}")
     return typed

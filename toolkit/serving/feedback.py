@@ -66,15 +66,15 @@ class Feedback:
     @classmethod
     def read(cls, path: Path) -> Feedback:
         """Read what earlier servers kept; a line that is none is passed over."""
-        found = cls(path)
+        feedback = cls(path)
         for line in _lines(path):
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 told = strict_json.loads(line)
                 identity, name = str(told["version"]), str(told["id"])
                 correct, value = told.get("correct"), told.get("value")
-                if _is_answer(correct, value) and found._first(name):
-                    found._count(identity, name, correct, value)
-        return found
+                if _is_answer(correct, value) and feedback._first(name):
+                    feedback._count(identity, name, correct, value)
+        return feedback
 
     def remember(self, name: str, identity: str) -> None:
         """Keep in mind which version answered a request."""

@@ -63,13 +63,13 @@ class Recording:
         golden, steps = self._model.golden, self._model.preprocess.arithmetic
         if golden is None:
             return {}
-        found = {}
+        raw = {}
         for name, value in inputs.items():
             real = value.astype(np.float64) - alongside(steps["offset"], value)
             real = real / alongside(steps["scale"], value)
             whole = np.issubdtype(golden.inputs[name].dtype, np.integer)
-            found[name] = np.rint(real) if whole else real
-        return found
+            raw[name] = np.rint(real) if whole else real
+        return raw
 
 
 def _together(parts: Sequence[Arrays]) -> dict[str, Any]:

@@ -92,21 +92,21 @@ def read_source(source: Source, folder: Path) -> Servable:
         message = f"there is no bundle, model or version {path}"
         raise ServeError("EK-SERVE-003", message, nearby.hint(path))
     if path.is_dir() and (path / SAVED_MODEL).is_file():
-        found = _of_file(path, TENSORFLOW, _digest(path / SAVED_MODEL))
+        servable = _of_file(path, TENSORFLOW, _digest(path / SAVED_MODEL))
     elif path.suffix == ".tflite":
-        found = _of_file(path, TFLITE, _digest(path))
+        servable = _of_file(path, TFLITE, _digest(path))
     elif path.is_dir() or path.suffix in (".gz", ".tgz", ".zip", ".tar"):
-        found = _of_bundle(path, open_bundle(path, folder))
+        servable = _of_bundle(path, open_bundle(path, folder))
     else:
         hint = (
             "a bundle (folder or .tar.gz), a .tflite, a SavedModel folder, a .keras, or a version"
             " of the registry, such as digits@champion"
         )
         raise ServeError("EK-SERVE-003", f"{path} is nothing that can be served", hint)
-    name = served_name(source.name) if source.name else found.name
+    name = served_name(source.name) if source.name else servable.name
     if source.signature is not None:
-        found = replace(found, request=replace(found.request, signature=source.signature))
-    return replace(found, name=name, number=source.number or found.number)
+        servable = replace(servable, request=replace(servable.request, signature=source.signature))
+    return replace(servable, name=name, number=source.number or servable.number)
 
 
 def _of_file(path: Path, runtime: str, digest: str) -> Servable:

@@ -74,11 +74,11 @@ def changes(
     if unknown:
         message = f"[train] augment: the model has no input {unknown[0]!r}"
         raise DataError(CODE, message, f"its inputs are {', '.join(firsts)}")
-    found = {}
+    by_name = {}
     for number, (name, layers) in enumerate(by_input.items()):
         listed = list(layers) if isinstance(layers, (list, tuple)) else [layers]
-        found[name] = _change(augmentation, listed, firsts[name], seed + 1000 * number)
-    return found
+        by_name[name] = _change(augmentation, listed, firsts[name], seed + 1000 * number)
+    return by_name
 
 
 def _layers(augmentation: Augmentation) -> Any:

@@ -181,13 +181,13 @@ def _metric(keras: Any, name: str, root: Path) -> Any:
         return name
     kinds = [*(one for one in vars(keras.metrics) if one.islower()), "accuracy"]
     try:
-        found = keras.metrics.get(name)
+        metric = keras.metrics.get(name)
     except (ValueError, TypeError) as error:
         raise _unknown("metrics", name, kinds) from error
     # tf_keras gives back a name that it does not know.
-    if isinstance(found, str):
+    if isinstance(metric, str):
         raise _unknown("metrics", name, kinds)
-    return found
+    return metric
 
 
 def _of_names(named: Any, find: Any) -> Any:

@@ -46,10 +46,10 @@ def line_by_line(eager: bool) -> Iterator[None]:
     except EdgekitError:
         raise
     except Exception as error:
-        found = _explained(error)
-        if found is None:
+        explained = _explained(error)
+        if explained is None:
             raise
-        raise found from error
+        raise explained from error
     finally:
         tf.config.run_functions_eagerly(False)
 
@@ -57,15 +57,15 @@ def line_by_line(eager: bool) -> Iterator[None]:
 def _explained(error: Exception) -> ProjectError | None:
     """Return what failed where, and with what; None where no line is the user's."""
     ours = str(Path(__file__).resolve().parent.parent)
-    found: tuple[FrameType, int] | None = None
+    last: tuple[FrameType, int] | None = None
     for frame, line in traceback.walk_tb(error.__traceback__):
         name = frame.f_code.co_filename
         others = ("site-packages" in name) or name.startswith((ours, "<")) or "/edgekit/" in name
         if not others:
-            found = frame, line
-    if found is None:
+            last = frame, line
+    if last is None:
         return None
-    frame, line = found
+    frame, line = last
     code = frame.f_code
     where = f"{Path(code.co_filename).name}, line {line}, in {code.co_name}"
     source = linecache.getline(code.co_filename, line).strip()

@@ -217,8 +217,8 @@ def _written(path: Path, count: int, batches: Iterator[Any]) -> Array:
     rows: Array = np.zeros(0)
     at = 0
     for batch in batches:
-        found = np.asarray(tf.nest.flatten(batch)[0])
-        rows = rows if at else open_file(path, "w+", found.dtype, (count, *found.shape[1:]))
-        rows[at : at + len(found)] = found
-        at += len(found)
+        values = np.asarray(tf.nest.flatten(batch)[0])
+        rows = rows if at else open_file(path, "w+", values.dtype, (count, *values.shape[1:]))
+        rows[at : at + len(values)] = values
+        at += len(values)
     return rows

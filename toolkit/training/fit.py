@@ -202,7 +202,7 @@ def fit(
     _check_judged(model, job.training)
     settings, original = job.settings, getattr(model, "optimizer", None)
     stages, outcome = stages_of(settings, job.training.epochs), loop.Outcome(())
-    task, found = "", []
+    task, facts = "", []
     feed = Feed.of(model, job.training, more.held_out)
     with stepping(model, settings, job.root):
         for stage in stages:
@@ -216,11 +216,11 @@ def fit(
             heard = [*more.before, *more.judging(feed)]
             heard += [progress_callback(model, last, progress, stage.label)] if progress else []
             outcome = _stage(model, job, more, feed, stage, outcome, alarms, heard)
-            found.append(_facts(model, stage, done, len(outcome.rows)))
+            facts.append(_facts(model, stage, done, len(outcome.rows)))
             if outcome.cut_short:
                 break
     storable(model.optimizer)
-    return Fitted(outcome, task, tuple(found) if settings.stage else ())
+    return Fitted(outcome, task, tuple(facts) if settings.stage else ())
 
 
 def _stage(

@@ -29,13 +29,13 @@ class Figures:
         self._model, self._prefix = model, prefix
         self._means: dict[str, Any] = {}
 
-    def __call__(self, found: Mapping[str, Any], batch: Any) -> dict[str, Any]:
+    def __call__(self, figures: Mapping[str, Any], batch: Any) -> dict[str, Any]:
         """Take the figures of a batch in, and return the means so far."""
         import tensorflow as tf
 
         items = tf.shape(tf.nest.flatten(batch)[0])[0]
         means = {}
-        for name, value in found.items():
+        for name, value in figures.items():
             mean = self._mean(name)
             mean.update_state(tf.cast(tf.reduce_mean(value), tf.float32), sample_weight=items)
             means[name] = mean.result()
@@ -137,10 +137,10 @@ class OwnStep:
         # A graph of its own would keep its gradients to itself.
         function = getattr(self._function, "python_function", self._function)
         converted = tf.autograph.to_graph(function)
-        found = _checked(converted(self._model, applied, batch), function)
+        figures = _checked(converted(self._model, applied, batch), function)
         if not applied.pairs:
             raise ValueError(f"{self.source} applies no gradients by the optimizer it is given")
-        return found.get("loss", 0.0), applied.pairs
+        return figures.get("loss", 0.0), applied.pairs
 
     def create_metrics(self, batches: Any) -> None:
         """Create the means of all figures, which else the first step does: no step is taken."""
@@ -218,8 +218,8 @@ def _step(source: str, root: Path, count: int, key: str, words: str) -> Step:
     return function
 
 
-def _checked(found: Any, function: Step) -> Mapping[str, Any]:
-    if isinstance(found, Mapping) and found and all(isinstance(name, str) for name in found):
-        return found
-    message = f"{place(function)}: a step returned {type(found).__name__}, not a dict of figures"
+def _checked(figures: Any, function: Step) -> Mapping[str, Any]:
+    if isinstance(figures, Mapping) and figures and all(isinstance(name, str) for name in figures):
+        return figures
+    message = f"{place(function)}: a step returned {type(figures).__name__}, not a dict of figures"
     raise ProjectError(CODE, message, 'return them by name: return {"loss": loss}')

@@ -95,24 +95,24 @@ class Retracing:
             name = (
                 f"{function.__name__} ({Path(code.co_filename).name}, line {code.co_firstlineno})"
             )
-            one = self._traced.setdefault(code, Traced(name))
-            if id(where) not in one.objects:
-                one.objects.add(id(where))
+            traced = self._traced.setdefault(code, Traced(name))
+            if id(where) not in traced.objects:
+                traced.objects.add(id(where))
                 # Its number is not to become another's.
                 self._traced[id(where)] = where
-                one.created += bool(self.started and len(one.objects) > 1)
-                one.types.append(kinds)
-                if one.created >= NEW_FUNCTIONS:
-                    self._tell(code, one)
+                traced.created += bool(self.started and len(traced.objects) > 1)
+                traced.types.append(kinds)
+                if traced.created >= NEW_FUNCTIONS:
+                    self._tell(code, traced)
                 return
-            changes = _changes(one.types[-1], kinds)
-            if kinds in one.types or not self.started or not set(changes) - EXPECTED:
-                one.types.append(kinds)
+            changes = _changes(traced.types[-1], kinds)
+            if kinds in traced.types or not self.started or not set(changes) - EXPECTED:
+                traced.types.append(kinds)
                 return
-            one.types.append(kinds)
-            one.again += 1
-            one.changes |= changes
-            self._tell(code, one)
+            traced.types.append(kinds)
+            traced.again += 1
+            traced.changes |= changes
+            self._tell(code, traced)
 
     def _tell(self, code: Any, one: Traced) -> None:
         self._alarms.add(f"{code.co_filename}:{code.co_firstlineno}", one.advice, again=True)
@@ -137,7 +137,7 @@ def noticed(alarms: Alarms) -> Iterator[Retracing]:
     from tensorflow.python.framework import ops
     from tensorflow.python.util import tf_decorator
 
-    found, create = Retracing(alarms), tracing_compilation._create_concrete_function
+    retracing, create = Retracing(alarms), tracing_compilation._create_concrete_function
 
     def creating(function_type: Any, context: Any, graph: Any, options: Any) -> Any:
         # What is traced within another function costs no step anything, once that one is traced.
@@ -148,12 +148,12 @@ def noticed(alarms: Alarms) -> Iterator[Retracing]:
                 for name, one in function_type.parameters.items()
                 if one.type_constraint is not None
             }
-            found.saw(function, options.lock, kinds)
+            retracing.saw(function, options.lock, kinds)
         return create(function_type, context, graph, options)
 
     tracing_compilation._create_concrete_function = creating
     try:
-        yield found
+        yield retracing
     finally:
         tracing_compilation._create_concrete_function = create
 

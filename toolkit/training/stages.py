@@ -65,12 +65,12 @@ def stages_of(settings: TrainTable, epochs: int) -> tuple[Stage, ...]:
     """
     if not settings.stage:
         return (Stage(1, 1, epochs, settings),)
-    found = []
+    stages = []
     for number, table in enumerate(settings.stage, 1):
         said = {"optimizer": table.optimizer, "learning_rate": table.learning_rate}
         own = settings.model_copy(update={k: v for k, v in said.items() if v is not None})
-        found.append(Stage(number, len(settings.stage), table.epochs, own, table))
-    return tuple(found)
+        stages.append(Stage(number, len(settings.stage), table.epochs, own, table))
+    return tuple(stages)
 
 
 def freeze(model: Any, stage: Stage) -> None:

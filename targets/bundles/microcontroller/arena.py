@@ -52,7 +52,7 @@ def measured(target: Target, contents: Contents) -> Arena:
             folder / "requests", folder / "log.txt", Limits(SECONDS), dict(RUNNER_FILES)
         )
         try:
-            found = arena(
+            sizes = arena(
                 device,
                 contents.model,
                 inputs,
@@ -62,8 +62,8 @@ def measured(target: Target, contents: Contents) -> Arena:
             )
         except (DeviceError, RunnerError) as error:
             return Arena.unavailable(f"{error.message}: {error.hint}".rstrip(": "))
-    _measured[key] = found
-    return found
+    _measured[key] = sizes
+    return sizes
 
 
 def size_of(found: Arena) -> int:
@@ -71,23 +71,23 @@ def size_of(found: Arena) -> int:
     return int(found.smallest.value or 0)
 
 
-def comment(found: Arena, macro: str) -> str:
+def comment(sizes: Arena, macro: str) -> str:
     """Return lines of C++ comment that say what the size is, and how that is known."""
-    if found.smallest.value is None:
-        text = UNAVAILABLE.format(reason=found.smallest.reason.rstrip("."), macro=macro)
+    if sizes.smallest.value is None:
+        text = UNAVAILABLE.format(reason=sizes.smallest.reason.rstrip("."), macro=macro)
     else:
-        estimate = found.estimated_32bit
+        estimate = sizes.estimated_32bit
         narrow = ""
         if estimate.value is not None:
-            over = int(found.smallest.value - estimate.value)
+            over = int(sizes.smallest.value - estimate.value)
             narrow = NARROW.format(estimate=int(estimate.value), how=estimate.tool, over=over)
         text = MEASURED.format(
-            smallest=int(found.smallest.value),
-            tool=found.smallest.tool.partition(",")[0],
+            smallest=int(sizes.smallest.value),
+            tool=sizes.smallest.tool.partition(",")[0],
             machine=platform.machine(),
-            items=found.smallest.n,
-            recorded=int(found.recorded.value or 0),
-            less=f", {found.margin.value:.1%} too few" if found.margin.value else " too",
+            items=sizes.smallest.n,
+            recorded=int(sizes.recorded.value or 0),
+            less=f", {sizes.margin.value:.1%} too few" if sizes.margin.value else " too",
             narrow=narrow,
             macro=macro,
         )

@@ -38,14 +38,14 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     Raises :class:`ConversionError` for an operator that TFLM does not have, and for a dtype that
     the C library does not carry.
     """
-    found, places = arena.measured(target, contents), places_of(contents)
-    sources = _sources(contents, places, found)
+    sizes, places = arena.measured(target, contents), places_of(contents)
+    sources = _sources(contents, places, sizes)
     placed = {f"src/{name}": content for name, content in sources.items()}
     placed |= _filled_in(contents)
     compiled = sorted(name for name in placed if SOURCE.fullmatch(name))
     placed["sources.cmake"] = _listed(identifier(contents.name), compiled)
     array = (contents.compiled or contents.model).stat().st_size
-    text = readme(target, contents, found, count_of(contents, places), array)
+    text = readme(target, contents, sizes, count_of(contents, places), array)
     placed["README.md"] = text.encode()
     return placed
 
@@ -57,7 +57,7 @@ def library_version(version: str) -> str:
     return f"0.0.0+{re.sub(r'[^0-9A-Za-z-]+', '-', version).strip('-') or 'unknown'}"
 
 
-def _sources(contents: Contents, places: Places, found: Arena) -> Mapping[str, bytes]:
+def _sources(contents: Contents, places: Places, sizes: Arena) -> Mapping[str, bytes]:
     """Return what is written anew for each model."""
     prefix = identifier(contents.name)
     source = contents.compiled or contents.model
@@ -69,7 +69,7 @@ def _sources(contents: Contents, places: Places, found: Arena) -> Mapping[str, b
     return {
         **placed,
         **c99.files(spec_of(contents), contents.name),
-        f"{prefix}_settings.h": settings(contents, places, found).encode(),
+        f"{prefix}_settings.h": settings(contents, places, sizes).encode(),
         f"{prefix}_golden.h": header.encode(),
         f"{prefix}_golden.cpp": arrays.encode(),
     }

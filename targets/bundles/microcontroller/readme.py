@@ -84,12 +84,12 @@ a tensor arena whose size is unavailable here: `src/{prefix}_settings.h` says wh
 STATES = " The model's states are kept outside it."
 
 
-def readme(target: Target, contents: Contents, found: Arena, items: int, array: int) -> str:
+def readme(target: Target, contents: Contents, sizes: Arena, items: int, array: int) -> str:
     """Return the README of a bundle whose source has so many golden items, and bytes of model."""
     prefix = identifier(contents.name)
     npu = target.npu if contents.compiled is not None else None
-    arena = (ARENA if size_of(found) else NO_ARENA).format(
-        size=size_of(found), prefix=prefix, macro=prefix.upper()
+    arena = (ARENA if size_of(sizes) else NO_ARENA).format(
+        size=size_of(sizes), prefix=prefix, macro=prefix.upper()
     )
     return README.format(
         name=contents.name,

@@ -62,7 +62,7 @@ constexpr size_t kStateBytes = {state_bytes};
 NO_STATES = "static const State* const kStates = nullptr;"
 
 
-def settings(contents: Contents, places: Places, found: Arena) -> str:
+def settings(contents: Contents, places: Places, sizes: Arena) -> str:
     """Return the header of a bundle's model."""
     prefix = identifier(contents.name)
     macro = f"{prefix.upper()}_ARENA_BYTES"
@@ -71,9 +71,9 @@ def settings(contents: Contents, places: Places, found: Arena) -> str:
         guard=guard(f"{prefix}_settings.h"),
         prefix=prefix,
         title=text(f"{contents.name} {contents.version} ({contents.precision})"),
-        comment=arena.comment(found, macro),
+        comment=arena.comment(sizes, macro),
         macro=macro,
-        size=arena.size_of(found),
+        size=arena.size_of(sizes),
         variables=places.resource_variables,
         input_count=len(places.inputs),
         inputs=_listed(f"{prefix}_input", places.inputs),

@@ -94,7 +94,7 @@ def _located(
     array: tuple[Tensor, ...],
 ) -> Mapping[str, Place]:
     """Return places by name; a compiled file has its tensors' names, and often no signature."""
-    found = {}
+    places = {}
     numbers = {tensor.name: number for number, tensor in enumerate(array)}
     for at, name in enumerate(names):
         tensor = signature.get(name) or ordered[at]
@@ -103,8 +103,8 @@ def _located(
             hint = f"give the model inputs and outputs of {', '.join(DTYPES).lower()}"
             raise ConversionError("EK-CONVERT-109", message, hint)
         number = numbers.get(tensor.name, ordered.index(tensor))
-        found[name] = Place(name, tensor, number)
-    return found
+        places[name] = Place(name, tensor, number)
+    return places
 
 
 def _resource_variables(file: TFLiteFile) -> int:

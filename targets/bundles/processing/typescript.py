@@ -60,10 +60,12 @@ def constants_file(
 ) -> bytes:
     """Return a file of constants: TypeScript where types are imported, otherwise JavaScript."""
     lines = [f"// {MADE_BY.format(name=json.dumps(name)[1:-1])}", *(imports or ()), ""]
-    for one in constants:
-        kind = "" if imports is None else f": {one.kind}"
-        lines += [f"// {one.comment}"] if one.comment else []
-        lines.append(f"export const {one.name}{kind} = {json.dumps(one.value, indent=2)};")
+    for constant in constants:
+        kind = "" if imports is None else f": {constant.kind}"
+        lines += [f"// {constant.comment}"] if constant.comment else []
+        lines.append(
+            f"export const {constant.name}{kind} = {json.dumps(constant.value, indent=2)};"
+        )
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -43,7 +43,7 @@ def train(*layers, x=x, y=y, epochs=4, rate=1e-3, loss=logits, seed=0, wrap=None
     said = []
     found, clock = Alarms(said.append), InputClock()
     watching = callbacks(
-        model, Settings(every=4, share=1.0), None, take(whole, 64), take(kept, 64), found=found,
+        model, Settings(every=4, share=1.0), None, take(whole, 64), take(kept, 64), alarms=found,
         clock=clock, batch_at=lambda step: batches[(step - 1) % len(batches)],
     )
     fed = clock.around(wrap(whole) if wrap else whole)

@@ -85,7 +85,7 @@ def _metrics(
     place: str, figures: Mapping[str, Measurement], whole: bool = False
 ) -> dict[str, Measured]:
     """Return figures of one place by their names; what is unavailable has none."""
-    found = {}
+    metrics = {}
     for figure, measured in figures.items():
         suffix, factor = UNITS.get(measured.unit, (f"_{measured.unit}", 1.0))
         below = FORBIDDEN.sub("_", f"{figure}{suffix}".replace(" ", "_"))
@@ -93,5 +93,5 @@ def _metrics(
         ends = {"": measured.value, ".low": measured.low, ".high": measured.high}
         for end, value in ends.items():
             if value is not None and math.isfinite(value):
-                found[f"{name}{end}"] = Measured(f"{name}{end}", value * factor)
-    return found
+                metrics[f"{name}{end}"] = Measured(f"{name}{end}", value * factor)
+    return metrics

@@ -225,28 +225,28 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 def run_files(report: Report, run: Path) -> dict[str, Path]:
     """Return the files of a run by their path among MLflow's artefacts."""
-    found = {name: run / name for name in ("report.json", "report.html")}
+    files = {name: run / name for name in ("report.json", "report.html")}
     for candidate in report.candidates:
         places = [run / "build" / candidate.id / "model.tflite"]
         places += [candidate.path] if candidate.path else []
         for path in filter(Path.is_file, places[:1] or places):
-            found[f"models/{candidate.id}/model.tflite"] = path
+            files[f"models/{candidate.id}/model.tflite"] = path
     for target in report.targets:
         for bundle in (target.bundle, *target.further_bundles):
             if bundle is not None:
                 path = run / "dist" / bundle.path.name
-                found[f"bundles/{target.id}/{bundle.path.name}"] = (
+                files[f"bundles/{target.id}/{bundle.path.name}"] = (
                     path if path.is_file() else bundle.path
                 )
     compressed = report.compression.files if report.compression else {}
-    return found | {f"models/compressed/{name}": path for name, path in compressed.items()}
+    return files | {f"models/compressed/{name}": path for name, path in compressed.items()}
 
 
 def version_files(version: Version, folder: Path) -> dict[str, Path]:
     """Return the files of a registered version by their path among MLflow's artefacts."""
-    found = {"report.json": folder / "report.json"}
+    files = {"report.json": folder / "report.json"}
     for target, ships in version.targets.items():
-        found[f"models/{ships.candidate}/model.tflite"] = folder / ships.model.path
+        files[f"models/{ships.candidate}/model.tflite"] = folder / ships.model.path
         for bundle in ships.bundles:
-            found[f"bundles/{target}/{Path(bundle.path).name}"] = folder / bundle.path
-    return found
+            files[f"bundles/{target}/{Path(bundle.path).name}"] = folder / bundle.path
+    return files

@@ -100,14 +100,14 @@ def _feature(
     row = _row(kind, feature.name, limits.drift, before, now, shown)
     if not row.n or not row.reference:
         return Tested(_unavailable(row))
-    found = divergence.stability(before, now, LEVEL)
+    stability = divergence.stability(before, now, LEVEL)
     distance = divergence.binned_ks(before, now)
     ks_limit = divergence.ks_of_shift(limits.drift)
     chances = (
-        found.p(limits.drift),
+        stability.p(limits.drift),
         divergence.ks_p(distance, row.n, row.reference, ks_limit),
     )
-    return Tested(replace(_judged(row, found, limits.drift), ks=distance), chances)
+    return Tested(replace(_judged(row, stability, limits.drift), ks=distance), chances)
 
 
 def _classes(
@@ -250,16 +250,21 @@ def _row(
     )
 
 
-def _judged(row: MonitoredRow, found: divergence.Divergence, limit: float) -> MonitoredRow:
+def _judged(row: MonitoredRow, stability: divergence.Divergence, limit: float) -> MonitoredRow:
     measured = Measurement(
-        found.value, "PSI", n=row.n, low=found.low, high=found.high, level=found.level
+        stability.value,
+        "PSI",
+        n=row.n,
+        low=stability.low,
+        high=stability.high,
+        level=stability.level,
     )
-    if found.high <= limit:
-        return replace(row, status=Status.PASSED, measured=measured, raw=found.raw)
-    needed = divergence.items_to_pass(found, limit, row.reference)
+    if stability.high <= limit:
+        return replace(row, status=Status.PASSED, measured=measured, raw=stability.raw)
+    needed = divergence.items_to_pass(stability, limit, row.reference)
     if needed is not None and needed > row.n:
         message = f"too few items: about {needed:,} would settle it"
-    elif needed is None and found.value <= limit:
+    elif needed is None and stability.value <= limit:
         message = f"the reference of {row.reference:,} items is too small to tell"
     else:
         message = "neither proven nor ruled out"
@@ -268,7 +273,7 @@ def _judged(row: MonitoredRow, found: divergence.Divergence, limit: float) -> Mo
         status=Status.INCONCLUSIVE,
         message=message,
         measured=measured,
-        raw=found.raw,
+        raw=stability.raw,
         settles=needed,
     )
 

@@ -87,26 +87,26 @@ def read_records(sources: Sequence[str], golden: Golden) -> Batch:
 
 def files_of(sources: Sequence[str]) -> tuple[str, ...]:
     """Return the files that are meant, each once. Raises :class:`RecordError` where none is."""
-    found: dict[str, None] = {}
+    files: dict[str, None] = {}
     for source in sources:
         path = Path(source)
         if source == STDIN:
-            found[STDIN] = None
+            files[STDIN] = None
         elif path.is_dir():
             inside = sorted(path.glob("*.jsonl"))
             if not inside:
                 message = f"{source} has no records: no file of it ends in .jsonl"
                 raise RecordError(NONE, message, "the app writes records.jsonl, if it is told to")
-            found |= {str(one.resolve()): None for one in inside}
+            files |= {str(one.resolve()): None for one in inside}
         elif path.is_file():
-            found[str(path.resolve())] = None
+            files[str(path.resolve())] = None
         else:
             matches = _matches(path)
             if not matches:
                 hint = nearby.hint(path) or "the app writes records.jsonl, if it is told to"
                 raise RecordError(NONE, f"there are no records {source}", hint)
-            found |= {str(one.resolve()): None for one in matches}
-    return tuple(found)
+            files |= {str(one.resolve()): None for one in matches}
+    return tuple(files)
 
 
 def _matches(pattern: Path) -> list[Path]:
@@ -203,17 +203,17 @@ def _checked(record: Any, golden: Golden) -> Mapping[str, Any]:
     return {**record, "classes": classes, "latency": latency}
 
 
-def _check_feature(name: str, one: Any, golden: Golden, items: int) -> None:
+def _check_feature(name: str, counted: Any, golden: Golden, items: int) -> None:
     known = golden.features.get(name)
     if known is None:
         raise ValueError(f"the bundle has no feature {name[:60]!r}")
-    if not isinstance(one, dict) or not isinstance(one["counts"], list):
+    if not isinstance(counted, dict) or not isinstance(counted["counts"], list):
         raise ValueError(f"{name[:60]} has no counts")
-    if len(one["counts"]) != len(known.counts):
-        bins = f"{len(one['counts'])} bins, and the bundle {len(known.counts)}"
+    if len(counted["counts"]) != len(known.counts):
+        bins = f"{len(counted['counts'])} bins, and the bundle {len(known.counts)}"
         raise ValueError(f"{name[:60]} has {bins}")
-    total = sum(_count(value, name) for value in one["counts"])
-    if total + _count(one["nan"], name) > items:
+    total = sum(_count(value, name) for value in counted["counts"])
+    if total + _count(counted["nan"], name) > items:
         raise ValueError(f"{name[:60]} is counted of more than {items} items")
 
 
@@ -221,12 +221,12 @@ def _table(table: Any, name: str, most: int) -> dict[int, int]:
     """Return counts by number, below ``most``."""
     if not isinstance(table, dict):
         raise ValueError(f"{name} is no table")
-    found: dict[int, int] = {}
+    counts: dict[int, int] = {}
     for key, value in table.items():
         if not (key.isascii() and key.isdigit() and len(key) < 9 and int(key) < most):
             raise ValueError(f"{name} has no number {key[:20]!r}")
-        found[int(key)] = found.get(int(key), 0) + _count(value, name)
-    return found
+        counts[int(key)] = counts.get(int(key), 0) + _count(value, name)
+    return counts
 
 
 def _count(value: Any, name: str) -> int:

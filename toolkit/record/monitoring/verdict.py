@@ -44,16 +44,16 @@ def judged(golden: Golden, reference: Reference, batch: Batch, limits: MonitorLi
     )
 
 
-def adjusted(found: Sequence[Tested], false_alarms: float) -> tuple[MonitoredRow, ...]:
+def adjusted(checks: Sequence[Tested], false_alarms: float) -> tuple[MonitoredRow, ...]:
     """Return the rows with their probabilities adjusted, and failed where one is small enough."""
     from scipy.stats import false_discovery_control
 
-    chances = [p for one in found for p in one.p]
+    chances = [p for one in checks for p in one.p]
     if not chances:
-        return tuple(one.row for one in found)
+        return tuple(one.row for one in checks)
     adjusted = iter(false_discovery_control(chances, method="bh"))
     rows = []
-    for one in found:
+    for one in checks:
         own = [float(next(adjusted)) for _ in one.p]
         row = replace(one.row, p=min(own)) if own else one.row
         if own and min(own) <= false_alarms:

@@ -86,14 +86,14 @@ def vanished(step: int, seen: Mapping[str, str]) -> Advice:
 
 def exploding(look: Look) -> dict[str, str]:
     """Name layers whose gradients are far larger than their weights, with words."""
-    found = {}
+    words = {}
     for name, gradient in look.gradients.items():
         if gradient.ndim < 2:
             continue
         norm, weight = float(np.linalg.norm(gradient)), float(np.linalg.norm(look.weights[name]))
         if not math.isfinite(norm) or norm > EXPLODING * max(weight, 1.0):
-            found[name] = f"{norm:.1g}, that of its weights {weight:.1g}"
-    return found
+            words[name] = f"{norm:.1g}, that of its weights {weight:.1g}"
+    return words
 
 
 def exploded(step: int, seen: Mapping[str, str]) -> Advice:

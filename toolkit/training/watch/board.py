@@ -88,11 +88,11 @@ class Board:
 
     def weights(self, step: int) -> None:
         """Write the histograms of weights alone."""
-        found = {
+        values = {
             name_of(one, self._model): np.asarray(one.numpy())
             for one in self._model.trainable_variables
         }
-        self.look(step, Look(0.0, found, {}, {}, {}))
+        self.look(step, Look(0.0, values, {}, {}, {}))
 
     def epoch(self, step: int, logs: Mapping[str, Any], waited: float | None) -> None:
         """Write an epoch's figures, with the learning rate, the speed and the zeros of weights."""
@@ -138,21 +138,24 @@ class Board:
         write_embeddings(self._folder / self._run, self._items, answers)
 
     def _curves(self, outputs: Any, labels: Any) -> list[Any]:
-        likely, found = probabilities(outputs, labels), classes(labels)
-        if likely is None or found is None:
+        likely, true_classes = probabilities(outputs, labels), classes(labels)
+        if likely is None or true_classes is None:
             return []
         numbers = [1] if outputs.shape[1] == 1 else range(min(likely.shape[1], MOST_CURVES))
-        return [summaries.precision_recall(f"class_{k}", found == k, likely[:, k]) for k in numbers]
+        return [
+            summaries.precision_recall(f"class_{k}", true_classes == k, likely[:, k])
+            for k in numbers
+        ]
 
     def _worst(self, answers: Answers, labels: Any) -> list[Any]:
         pictures = self._items.images
         outputs = answers.outputs
         if pictures is None or outputs is None or not self._settings.images:
             return []
-        likely, found = probabilities(outputs, labels), classes(labels)
-        if likely is not None and found is not None:
-            losses = -np.log(np.maximum(likely[np.arange(len(found)), found], 1e-12))
-            said = [f"{a} as {row.argmax()}" for a, row in zip(found, likely, strict=True)]
+        likely, true_classes = probabilities(outputs, labels), classes(labels)
+        if likely is not None and true_classes is not None:
+            losses = -np.log(np.maximum(likely[np.arange(len(true_classes)), true_classes], 1e-12))
+            said = [f"{a} as {row.argmax()}" for a, row in zip(true_classes, likely, strict=True)]
         elif outputs.size == labels.size:
             wrong = np.abs(outputs.reshape(len(outputs), -1) - labels.reshape(len(labels), -1))
             losses, said = wrong.mean(1), [""] * len(wrong)

@@ -24,7 +24,7 @@ def callbacks(
     sample: Batch,
     validation: Batch | None = None,
     *,
-    found: Alarms | None = None,
+    alarms: Alarms | None = None,
     clock: InputClock | None = None,
     batch_at: Callable[[int], Batch] | None = None,
     before: int = 0,
@@ -34,7 +34,7 @@ def callbacks(
 
     Logs go to ``folder``, and none without one. ``sample`` are fixed training items, in the
     structure and form that the model takes, ``validation`` items it is not trained on. Alarms go to
-    ``found``; ``clock`` is around the training data, and ``batch_at`` returns the batch of a step,
+    ``alarms``; ``clock`` is around the training data, and ``batch_at`` returns the batch of a step,
     counted from 1; ``before`` so many were taken by other optimizers, and the best epoch's weights
     are ``restored`` in the end. They draw no random numbers
     and leave every variable as it was, but for the weights of a model whose loss is no longer a
@@ -42,7 +42,7 @@ def callbacks(
     """
     board = Board(model, settings, folder, sample, validation) if folder else None
     traced = TracedStep(model)
-    guard = Guard(model, found or Alarms(), traced, clock, batch_at, restored)
+    guard = Guard(model, alarms or Alarms(), traced, clock, batch_at, restored)
     looks = Looks(settings, sample, traced, guard, board)
     watch = _Watch(model, guard, board, looks, clock)
     watch.before = before

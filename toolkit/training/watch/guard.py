@@ -27,14 +27,14 @@ class Guard:
     def __init__(
         self,
         model: Any,
-        found: Alarms,
+        collected: Alarms,
         traced: TracedStep | None,
         clock: InputClock | None,
         batch_at: Callable[[int], Batch] | None,
         restored: bool = False,
     ) -> None:
         self._restored = restored
-        self._model, self._found, self.traced = model, found, traced
+        self._model, self._collected, self.traced = model, collected, traced
         self._clock, self._batch_at = clock, batch_at
         self._streaks = {rule: Streaks() for rule in ("vanish", "explode", "dead")}
         self._losses: list[float] = []
@@ -47,7 +47,7 @@ class Guard:
     def give_up(self, error: Exception) -> None:
         """Say that gradients and units of this model cannot be looked at."""
         self.traced = None
-        self._found.add("", alarms.unwatched(error))
+        self._collected.add("", alarms.unwatched(error))
 
     def begin(self, step: int) -> None:
         """Keep the weights that training begins with."""
@@ -62,18 +62,18 @@ class Guard:
             return
         dying = alarms.dying(look)
         if seen := self._streaks["dead"].lasting(dying):
-            self._found.add("", alarms.died(step, items, seen))
+            self._collected.add("", alarms.died(step, items, seen))
         # Units that are dead pass no gradients: that is no second fault.
         vanishing = {} if dying else alarms.vanishing(look)
         if seen := self._streaks["vanish"].lasting(vanishing):
-            self._found.add("", alarms.vanished(step, seen))
+            self._collected.add("", alarms.vanished(step, seen))
         clips = any(
             getattr(getattr(self._model, "optimizer", None), name, None)
             for name in ("clipnorm", "clipvalue", "global_clipnorm")
         )
         exploding = {} if clips else alarms.exploding(look)
         if seen := self._streaks["explode"].lasting(exploding):
-            self._found.add("", alarms.exploded(step, seen))
+            self._collected.add("", alarms.exploded(step, seen))
 
     def step(self, step: int, place: str, logs: Mapping[str, Any]) -> None:
         """Judge a step's loss, and now and then the weights; where they are no numbers, training
@@ -103,7 +103,7 @@ class Guard:
     def _fail(self, what: str, steps: tuple[int, ...]) -> None:
         if not self.failed:
             advice = explain(what, steps, self._good, self.traced, self._batch_at)
-            self._found.add("", advice)
+            self._collected.add("", advice)
         self.failed = True
         self._model.stop_training = True
 
@@ -118,7 +118,7 @@ class Guard:
             waited = self._clock.waited - self._waited
             elapsed = time.monotonic() - self._begin
             if advice := alarms.starving(waited, elapsed, self._steps - 1):
-                self._found.add("", advice)
+                self._collected.add("", advice)
 
     def epoch(self, logs: Mapping[str, Any]) -> None:
         """Judge the losses by epoch."""
@@ -126,4 +126,4 @@ class Guard:
             self._losses.append(float(logs["loss"]))
             self._validation.append(float(logs["val_loss"]))
             if advice := alarms.overfitting(self._losses, self._validation, self._restored):
-                self._found.add("", advice)
+                self._collected.add("", advice)

@@ -41,12 +41,12 @@ def _metadata(items: Batch, answers: Answers) -> list[str]:
     labels = np.asarray(items.y) if hasattr(items.y, "shape") else None
     if labels is None:
         return []
-    found = classes(labels)
-    if found is None:
+    numbers = classes(labels)
+    if numbers is None:
         flat = labels.reshape(len(labels), -1)
         return [f"{value:.6g}" for value in flat[:, 0]] if flat.shape[1] == 1 else []
     likely = None if answers.outputs is None else probabilities(answers.outputs, labels)
     if likely is None:
-        return [str(label) for label in found]
-    rows = [f"{label}\t{row.argmax()}" for label, row in zip(found, likely, strict=True)]
+        return [str(label) for label in numbers]
+    rows = [f"{label}\t{row.argmax()}" for label, row in zip(numbers, likely, strict=True)]
     return ["label\tprediction", *rows]

@@ -92,7 +92,7 @@ class TracedStep:
         with _generators(self._model):
             loss, gradients, outputs = self._ran(x, y, weight)
         variables = self._model.trainable_variables
-        found = {
+        by_variable = {
             name_of(variable, self._model): gradient.numpy()
             for variable, gradient in zip(variables, gradients, strict=True)
             if gradient is not None
@@ -104,7 +104,7 @@ class TracedStep:
             if rectified:
                 dead[name], units[name] = int(silent.numpy().sum()), int(silent.shape[0])
         weights = {name_of(one, self._model): np.asarray(one.numpy()) for one in variables}
-        return Look(float(loss), weights, found, dead, units, broken)
+        return Look(float(loss), weights, by_variable, dead, units, broken)
 
     def _ran(self, x: Any, y: Any, weight: Any) -> Any:
         if own_step(self._model) is None:
@@ -114,10 +114,10 @@ class TracedStep:
         # A step of the user's own may change variables of theirs.
         traced = self._run.get_concrete_function(x, y, weight)
         before = [(one, tf.identity(one)) for one in traced.graph.variables]
-        found = self._run(x, y, weight)
+        result = self._run(x, y, weight)
         for variable, value in before:
             variable.assign(value)
-        return found
+        return result
 
     def _differentiated(self, x: Any, y: Any, weight: Any) -> Any:
         """Return the loss, and its gradients by the variables that are trained."""

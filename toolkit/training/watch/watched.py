@@ -18,12 +18,12 @@ def watched(
     model: Any,
     feed: Feed,
     watching: Watching,
-    found: Alarms,
+    alarms: Alarms,
     held: Any | None,
     before: int = 0,
     restored: bool = False,
 ) -> tuple[Feed, list[Any]]:
-    """Watch a compiled model's training on a feed, and tell ``found`` what goes wrong.
+    """Watch a compiled model's training on a feed, and tell ``alarms`` what goes wrong.
 
     ``held`` are the batches it is validated on, with no more than the labels in ``y``. So many
     steps were taken ``before`` by other optimizers; the best epoch's weights are ``restored`` in
@@ -42,7 +42,7 @@ def watched(
         watching.folder,
         take(feed.batches(0, 1), settings.items),
         take(held, settings.items) if held is not None else None,
-        found=found,
+        alarms=alarms,
         clock=clock,
         batch_at=batch_at,
         before=before,
