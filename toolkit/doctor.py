@@ -105,11 +105,11 @@ def _compiler(name: str, version: Callable[[], str], what: str) -> SystemCheck:
 def _tensorflow(folder: Path) -> SystemCheck:
     with Worker(folder / "worker.log", limits=Limits(seconds=PATIENCE)) as worker:
         try:
-            found = worker.call(tensorflow_version)
+            version = worker.call(tensorflow_version)
         except EdgekitError as error:
             reason = f"{error.message}: {error.hint.splitlines()[0]}"
             return SystemCheck("tensorflow", Status.FAILED, "", reason, True)
-    return SystemCheck("tensorflow", Status.PASSED, found, "imports in a worker", True)
+    return SystemCheck("tensorflow", Status.PASSED, version, "imports in a worker", True)
 
 
 def _runtime(name: str, needed: bool, folder: Path) -> SystemCheck:

@@ -51,12 +51,12 @@ def operators(file: TFLiteFile) -> Operators:
     """Return the operators of the main graph in execution order, and the islands among them."""
     graph = file.graphs[0]
     computed, macs = precisions(file, graph), Macs(file)
-    found = [
-        PrecisionIsland(one.place, tuple(at for at in one.nodes if at < MOST_OPERATORS))
-        for one in islands(0, graph, computed)
-        if one.nodes[0] < MOST_OPERATORS
+    listed = [
+        PrecisionIsland(island.place, tuple(at for at in island.nodes if at < MOST_OPERATORS))
+        for island in islands(0, graph, computed)
+        if island.nodes[0] < MOST_OPERATORS
     ]
-    lying = {at: number for number, one in enumerate(found) for at in one.rows}
+    lying = {at: number for number, one in enumerate(listed) for at in one.rows}
     reads = _reads(graph)
     rows = []
     for at, node in enumerate(graph.nodes[:MOST_OPERATORS]):
@@ -73,7 +73,7 @@ def operators(file: TFLiteFile) -> Operators:
                 macs=None if counted is None else int(counted),
             )
         )
-    return Operators(tuple(rows), tuple(found), max(0, len(graph.nodes) - MOST_OPERATORS))
+    return Operators(tuple(rows), tuple(listed), max(0, len(graph.nodes) - MOST_OPERATORS))
 
 
 def _shape(graph: Graph, node: Node) -> tuple[int, ...]:

@@ -178,13 +178,13 @@ def readers(graph: Graph) -> Mapping[int, tuple[str, str]]:
 
     What DEQUANTIZE and DENSIFY unpack belongs to the operator behind them.
     """
-    found: dict[int, tuple[str, str]] = {}
+    places: dict[int, tuple[str, str]] = {}
     for node in reversed(graph.nodes):
         place = (node_name(graph, node), node.operator)
         if node.operator in UNPACKING and node.outputs:
-            place = found.get(node.outputs[0], place)
-        found.update({i: place for i in node.inputs if i >= 0})
-    return found
+            place = places.get(node.outputs[0], place)
+        places.update({i: place for i in node.inputs if i >= 0})
+    return places
 
 
 def remainder(

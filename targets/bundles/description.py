@@ -176,12 +176,12 @@ def _compiled(target: Target, contents: Contents) -> Mapping[str, Json]:
 def _states(states: tuple[CarriedState, ...]) -> dict[str, Json]:
     """Return what an app feeds each state with: zeros, then the output of the inference before."""
     return {
-        one.input.name: {
-            "output": one.output.name,
-            "shape": [size or 1 for size in one.input.shape],
-            "dtype": one.input.dtype,
+        state.input.name: {
+            "output": state.output.name,
+            "shape": [size or 1 for size in state.input.shape],
+            "dtype": state.input.dtype,
         }
-        for one in states
+        for state in states
     }
 
 

@@ -191,9 +191,9 @@ def _config(target: Target, contents: Contents, spec: Spec, prefix: str) -> str:
             for k, one in enumerate(spec.inputs)
         ),
         output_rows="".join(
-            f'  {{&{prefix}_output_{k}, "golden/output_{outputs.index(one.name)}.npy",'
-            f" {golden.tolerance[one.name]!r}}},\n"
-            for k, one in enumerate(spec.outputs)
+            f'  {{&{prefix}_output_{k}, "golden/output_{outputs.index(tensor.name)}.npy",'
+            f" {golden.tolerance[tensor.name]!r}}},\n"
+            for k, tensor in enumerate(spec.outputs)
         ),
         tables=tables,
     )

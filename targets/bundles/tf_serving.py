@@ -173,14 +173,14 @@ def _facts(contents: Contents, spec: Spec, served: str, number: int) -> str:
     dtypes = {one.name: one.dtype for one in contents.inputs}
     inputs = [
         {
-            "name": one.name,
-            "shape": list(one.shape),
-            "dtype": dtypes[one.name],
-            "factors": list(one.factors),
-            "offsets": list(one.offsets),
-            "channel_stride": one.channel_stride,
+            "name": tensor.name,
+            "shape": list(tensor.shape),
+            "dtype": dtypes[tensor.name],
+            "factors": list(tensor.factors),
+            "offsets": list(tensor.offsets),
+            "channel_stride": tensor.channel_stride,
         }
-        for one in spec.inputs
+        for tensor in spec.inputs
     ]
     facts = {
         "name": served,

@@ -67,11 +67,13 @@ def environment(name: DeviceName) -> Environment:
 
 def made() -> tuple[Environment, ...]:
     """Return the environments of this Python that are made, by name."""
-    found = []
+    environments = []
     for stamp in sorted(installer.cache("environments").glob(f"*-{PYTHON}/{STAMP}")):
         with contextlib.suppress(OSError, ValueError, KeyError, DeviceError):
-            found.append(Environment(parse(json.loads(stamp.read_text())["name"]), stamp.parent))
-    return tuple(one for one in found if one.version)
+            environments.append(
+                Environment(parse(json.loads(stamp.read_text())["name"]), stamp.parent)
+            )
+    return tuple(one for one in environments if one.version)
 
 
 def obtain(name: DeviceName, folder: Path, progress: Progress) -> Environment:

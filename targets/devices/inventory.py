@@ -88,10 +88,10 @@ def examine(name: DeviceName, folder: Path) -> InventoryEntry:
     try:
         version = prove(device, name.runtime, folder)
     except EdgekitError as error:
-        found = made.version if made else _installed(RUNNERS[name.runtime].distribution)
+        version = made.version if made else _installed(RUNNERS[name.runtime].distribution)
         missing = isinstance(error, NotInstalled)
         status = Status.UNAVAILABLE if missing else Status.FAILED
-        return InventoryEntry(name.text, name.runtime, status, found, reason(error), where)
+        return InventoryEntry(name.text, name.runtime, status, version, reason(error), where)
     return InventoryEntry(name.text, name.runtime, Status.PASSED, version, "runs a model", where)
 
 

@@ -169,10 +169,10 @@ class LocalDevice(Transport):
         return session
 
     def _environment(self, temporary: Path) -> dict[str, str]:
-        found = surroundings(isolated=self._python is not None)
+        variables = surroundings(isolated=self._python is not None)
         # A runner of another package finds ours as those beside it do.
-        paths = [str(FOLDER), *filter(None, [found.get("PYTHONPATH")])]
-        return {**found, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(paths)}
+        paths = [str(FOLDER), *filter(None, [variables.get("PYTHONPATH")])]
+        return {**variables, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(paths)}
 
     def _command(self, request: Request, *arguments: str) -> list[str]:
         if request.runtime not in self._runners:

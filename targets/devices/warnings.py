@@ -17,7 +17,7 @@ def spoilers(facts: Mapping[str, Json], state: Mapping[str, Json] | None = None)
     ``state`` is the newest there is: what it tells comes before the facts.
     """
     told = {**facts, **(state or {})}
-    found = [
+    signs = [
         (
             "powersave" in str(told.get("governor", "")),
             "the governor is powersave: the processor may stay slow",
@@ -33,7 +33,7 @@ def spoilers(facts: Mapping[str, Json], state: Mapping[str, Json] | None = None)
             f"the phone's thermal status is {told.get('thermal_status')}: it may be throttled",
         ),
     ]
-    return tuple(text for spoils, text in found if spoils)
+    return tuple(text for spoils, text in signs if spoils)
 
 
 def _low(told: Mapping[str, Json]) -> bool:

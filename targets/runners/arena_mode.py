@@ -108,11 +108,11 @@ def search(passes: Callable[[int], bool], guess: int) -> Tuple[int, int]:
 def recorded_in(interpreter: Any) -> Dict[str, Any]:
     """Return what TFLM's recorder says it used: bytes in all, at the head and tail, and by part."""
     printed = tflm_runner.attempt(interpreter.print_allocations).log
-    found: Dict[str, Any] = {name: int(count) for name, count in TOTAL.findall(printed)}
-    if "total" not in found:
+    recorded: Dict[str, Any] = {name: int(count) for name, count in TOTAL.findall(printed)}
+    if "total" not in recorded:
         raise ValueError("TFLM's recorder says nothing: %s" % printed)
-    found["parts"] = {
+    recorded["parts"] = {
         name: {"bytes": int(used), "requested": int(asked), "count": int(count)}
         for name, used, asked, count in PART.findall(printed)
     }
-    return found
+    return recorded

@@ -44,18 +44,20 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 def _tflite(module: Any, path: str) -> Any:
     interpreter = module.Interpreter(model_path=path, num_threads=1)
-    for found in interpreter.get_input_details():
-        sizes = [int(size) for size in found["shape_signature"]]
+    for details in interpreter.get_input_details():
+        sizes = [int(size) for size in details["shape_signature"]]
         if any(size < 0 for size in sizes[1:]):
             batch, rest = abs(sizes[0]), [FREE if size < 0 else size for size in sizes[1:]]
-            interpreter.resize_tensor_input(found["index"], [batch, *rest])
+            interpreter.resize_tensor_input(details["index"], [batch, *rest])
     interpreter.allocate_tensors()
 
     def invoke() -> None:
-        for found in interpreter.get_input_details():
+        for details in interpreter.get_input_details():
             # Strings are empty as they are.
-            if np.issubdtype(found["dtype"], np.number) or found["dtype"] is np.bool_:
-                interpreter.set_tensor(found["index"], np.zeros(found["shape"], found["dtype"]))
+            if np.issubdtype(details["dtype"], np.number) or details["dtype"] is np.bool_:
+                interpreter.set_tensor(
+                    details["index"], np.zeros(details["shape"], details["dtype"])
+                )
         interpreter.invoke()
 
     return invoke

@@ -85,10 +85,10 @@ class CLibrary:
     """The C library; a call that fails is a RuntimeError with its name and status."""
 
     def __init__(self) -> None:
-        found = importlib.util.find_spec("ai_edge_litert")
-        if found is None or not found.submodule_search_locations:
+        package = importlib.util.find_spec("ai_edge_litert")
+        if package is None or not package.submodule_search_locations:
             raise python_runner.RuntimeMissing("ai-edge-litert is not installed")
-        path = Path(next(iter(found.submodule_search_locations))) / LIBRARY
+        path = Path(next(iter(package.submodule_search_locations))) / LIBRARY
         if not path.is_file():
             raise RuntimeError("this ai-edge-litert has no %s" % LIBRARY)
         self._library = ctypes.CDLL(str(path))

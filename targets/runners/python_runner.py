@@ -166,16 +166,16 @@ def fit(
     does not take them, or two disagree on the batch.
     """
     states = {name: info.as_whole() for name, info in inputs.items() if name not in items}
-    found = {n: fitted(n, info, items[n]) for n, info in inputs.items() if n in items}
-    batches = {info.shape[0] for info in found.values() if not info.whole and info.shape}
+    infos = {n: fitted(n, info, items[n]) for n, info in inputs.items() if n in items}
+    batches = {info.shape[0] for info in infos.values() if not info.whole and info.shape}
     if len(batches) > 1:
         raise ValueError(
             "the inputs have different batches: %s"
-            % ", ".join("%r %s" % (name, list(info.shape)) for name, info in sorted(found.items()))
+            % ", ".join("%r %s" % (name, list(info.shape)) for name, info in sorted(infos.items()))
         )
-    if batches and any(info.whole for info in found.values()) and batches != {1}:
+    if batches and any(info.whole for info in infos.values()) and batches != {1}:
         raise ValueError("one input has a batch of %d, another has none" % batches.pop())
-    return {**found, **states}, batches.pop() if batches else 1
+    return {**infos, **states}, batches.pop() if batches else 1
 
 
 def check_batch(inputs: Dict[str, TensorInfo], own: int, batch: int) -> None:

@@ -52,19 +52,19 @@ def features(tensor: Mapping[str, Any], values: Any) -> Any:
         return np.full((len(flat), wide), np.nan)
     if not names:
         return flat
-    found = np.empty((len(flat), tensor["channels"], len(names)))
+    figures = np.empty((len(flat), tensor["channels"], len(names)))
     with np.errstate(all="ignore"):
         parts = flat.reshape(len(flat), -1, tensor["channels"], tensor["stride"])
         for channel in range(tensor["channels"]):
             own = parts[:, :, channel].reshape(len(flat), -1)
             mean = own.mean(axis=1)
-            found[:, channel, 0] = mean
-            found[:, channel, 1] = np.sqrt(((own - mean[:, None]) ** 2).mean(axis=1))
-            found[:, channel, 2] = own.min(axis=1)
-            found[:, channel, 3] = own.max(axis=1)
+            figures[:, channel, 0] = mean
+            figures[:, channel, 1] = np.sqrt(((own - mean[:, None]) ** 2).mean(axis=1))
+            figures[:, channel, 2] = own.min(axis=1)
+            figures[:, channel, 3] = own.max(axis=1)
         if "sharpness" in names:
-            found[:, :, 4] = sharpness(tensor, flat)
-    return found.reshape(len(flat), wide)
+            figures[:, :, 4] = sharpness(tensor, flat)
+    return figures.reshape(len(flat), wide)
 
 
 def sharpness(tensor: Mapping[str, Any], flat: Any) -> Any:

@@ -41,13 +41,13 @@ class SavedModel:
         return [(variable, variable.numpy()) for variable in self._call.variables]
 
     def _infos(self, specs: dict[str, Any]) -> dict[str, TensorInfo]:
-        found = {}
+        infos = {}
         for name, spec in specs.items():
             sizes = spec.shape.as_list()
             free = tuple(axis for axis, size in enumerate(sizes) if size is None)
             shape = tuple(1 if size is None else int(size) for size in sizes)
-            found[name] = TensorInfo(0, shape, spec.dtype.as_numpy_dtype, 0.0, 0, free)
-        return found
+            infos[name] = TensorInfo(0, shape, spec.dtype.as_numpy_dtype, 0.0, 0, free)
+        return infos
 
     def fit(self, items: dict[str, tuple[int, ...]]) -> None:
         """Take items of these shapes, by input."""

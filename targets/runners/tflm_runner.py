@@ -74,15 +74,15 @@ class TFLMModel:
         free = free_axes(self._source[1])
         for name, info in self.inputs.items():
             info.free = free.get(name, ())
-        found, batch = python_runner.fit(self.inputs, items)
-        for name, info in found.items():
+        infos, batch = python_runner.fit(self.inputs, items)
+        for name, info in infos.items():
             if info.shape != self.inputs[name].shape:
                 raise ValueError(
                     "TFLM runs input %r at the shape of the file, %s, and the items want %s:"
                     " give the model fixed sizes"
                     % (name, list(self.inputs[name].shape), list(info.shape))
                 )
-        self.inputs, self.batch = found, batch
+        self.inputs, self.batch = infos, batch
 
     def with_batch(self, batch: int) -> TFLMModel:
         if batch != self.batch:
@@ -119,13 +119,13 @@ class TFLMModel:
 def _infos(names: Dict[str, int], details: Callable[[int], Dict[str, Any]]) -> Dict[str, Any]:
     infos = {}
     for name, position in names.items():
-        found = details(position)
-        steps = found["quantization_parameters"]
+        detail = details(position)
+        steps = detail["quantization_parameters"]
         scale, zero = 0.0, 0
         if len(steps["scales"]) == 1:
             scale, zero = float(steps["scales"][0]), int(steps["zero_points"][0])
-        shape = tuple(int(size) for size in found["shape"])
-        infos[name] = TensorInfo(position, shape, found["dtype"], scale, zero)
+        shape = tuple(int(size) for size in detail["shape"])
+        infos[name] = TensorInfo(position, shape, detail["dtype"], scale, zero)
     return infos
 
 
@@ -149,11 +149,11 @@ def stays(content: bytes) -> bool:
 def free_axes(content: bytes) -> Dict[str, Tuple[int, ...]]:
     """Return the dimensions that the main graph's tensors leave open, by a tensor's name."""
     graph = _schema().Model.GetRootAs(content, 0).Subgraphs(0)
-    found = {}
+    free = {}
     for tensor in (graph.Tensors(i) for i in range(graph.TensorsLength())):
         sizes = [tensor.ShapeSignature(axis) for axis in range(tensor.ShapeSignatureLength())]
-        found[_text(tensor.Name())] = tuple(axis for axis, size in enumerate(sizes) if size < 0)
-    return found
+        free[_text(tensor.Name())] = tuple(axis for axis, size in enumerate(sizes) if size < 0)
+    return free
 
 
 def tensor_names(

@@ -173,11 +173,11 @@ class Trial:
         """Time one item at a time, on as many items as there is time to try ``settings``
         settings.
         """
-        job, one = self._job, self.one()
-        whole = one * (job.stop - job.start)
+        job, item_seconds = self._job, self.one()
+        whole = item_seconds * (job.stop - job.start)
         budget = min(TRIAL_SECONDS, TRIAL_SHARE * whole) / (settings + 1)
         # Each setting runs twice.
-        count = max(1, min(int(budget / (2 * one)), TRIAL_ITEMS, job.stop - job.start))
+        count = max(1, min(int(budget / (2 * item_seconds)), TRIAL_ITEMS, job.stop - job.start))
         self._count = count
         self._expected, self._seconds = self._timed(job.model, count)
 

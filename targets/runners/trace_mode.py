@@ -101,15 +101,15 @@ class Tracer:
         """Return tensors in whose memory an operator that reads them puts its own result; its
         name.
         """
-        found = {}
+        writers = {}
         for operator in self.interpreter._get_ops_details():
             if operator["op_name"] in RESHAPING:
                 continue
             written = {self._place(int(index)) for index in operator["outputs"]}
             for index in (int(index) for index in operator["inputs"] if index >= 0):
                 if self._place(index) in written:
-                    found[index] = str(operator["op_name"])
-        return found
+                    writers[index] = str(operator["op_name"])
+        return writers
 
     def _place(self, index: int) -> Any:
         """Tell where a tensor lies in memory; something unlike all others where it does not."""
@@ -133,14 +133,14 @@ class Tracer:
     def read(self, index: int) -> Any:
         """Return a tensor's real numbers, float32: ``scale · (q - zero_point)``."""
         value = self.stored(index)
-        found = self._details[index]["quantization_parameters"]
-        scales = np.asarray(found["scales"], np.float32)
+        quantization = self._details[index]["quantization_parameters"]
+        scales = np.asarray(quantization["scales"], np.float32)
         if not scales.size:
             return value.astype(np.float32)
-        zeros = np.asarray(found["zero_points"], np.float32)
+        zeros = np.asarray(quantization["zero_points"], np.float32)
         if scales.size > 1:
             along = [1] * value.ndim
-            along[int(found["quantized_dimension"])] = scales.size
+            along[int(quantization["quantized_dimension"])] = scales.size
             scales = scales.reshape(along)
             zeros = zeros.reshape(along) if zeros.size > 1 else zeros
         return (value.astype(np.float32) - zeros) * scales

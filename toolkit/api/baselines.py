@@ -81,10 +81,10 @@ def _lock_of_branch(reference: str, root: Path) -> bytes:
         raise LockError("EK-LOCK-006", f"{where} names no commit", hint)
     _git(root, where, "EK-LOCK-007", "is this a git repository?", "rev-parse", "--git-dir")
     known = "`git branch --all` lists branches; in CI, fetch it first: git fetch origin main"
-    found = _git(
+    answer = _git(
         root, where, "EK-LOCK-006", known, "rev-parse", "--verify", f"{reference}^{{commit}}"
     )
-    commit = found.decode().strip()
+    commit = answer.decode().strip()
     blob, none = f"{commit}:./{locking.FILE}", "commit one there: edgekit lock --update"
     size = _git(root, where, "EK-LOCK-003", none, "cat-file", "-s", blob)
     if int(size) > locking.LARGEST:

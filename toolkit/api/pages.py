@@ -44,11 +44,11 @@ def find_run(output: Path, run: str | None = None) -> Path:
 
 def _newest(output: Path) -> Path:
     runs = output / ".edgekit" / "runs"
-    found = [path for name in REPORTS for path in runs.glob(f"*/{name}")]
-    if not found:
+    reports = [path for name in REPORTS for path in runs.glob(f"*/{name}")]
+    if not reports:
         hint = f"run {COMMANDS} first, or name a run's folder"
         raise ProjectError("EK-REPORT-001", f"there is no report below {output.resolve()}", hint)
-    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
+    return max(reports, key=lambda path: path.stat().st_mtime_ns).parent
 
 
 def find_unfinished(output: Path, run: str | None = None) -> Path:

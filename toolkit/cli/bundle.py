@@ -150,14 +150,14 @@ def _print_json(done: Any) -> None:
 
     unmade = [
         {
-            "target": one.target,
-            "kind": one.kind,
-            "status": one.status.value,
-            "code": one.error.code,
-            "message": one.error.message,
-            "hint": one.error.hint,
+            "target": bundle.target,
+            "kind": bundle.kind,
+            "status": bundle.status.value,
+            "code": bundle.error.code,
+            "message": bundle.error.message,
+            "hint": bundle.error.hint,
         }
-        for one in done.unmade
+        for bundle in done.unmade
     ]
     print_json({"bundles": [plain(one) for one in done.made], "not_made": unmade})
 
@@ -187,9 +187,9 @@ def _table(done: Any) -> Any:
         single_lines(one.target, words.size(one.bundle.bytes), f"made: {one.bundle.kind}")
         for one in done.made
     ]
-    for one in done.unmade:
-        mark, style = MARKS[one.status]
-        reason = f"not made: {mark}, because {one.error.message} ({one.error.code})"
-        cells = ((one.target, ""), (words.NONE, ""), (reason, one.error.hint))
+    for unmade in done.unmade:
+        mark, style = MARKS[unmade.status]
+        reason = f"not made: {mark}, because {unmade.error.message} ({unmade.error.code})"
+        cells = ((unmade.target, ""), (words.NONE, ""), (reason, unmade.error.hint))
         rows.append(Row(cells, style))
     return grid((("target", ""), ("size", ""), ("outcome", "")), rows)

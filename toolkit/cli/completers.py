@@ -75,10 +75,10 @@ def either(*completers: Completer) -> Completer:
     """Complete what any of several do."""
 
     def complete(context: click.Context, parameter: click.Parameter, begin: str) -> list[Item]:
-        found = [item for each in completers for item in each(context, parameter, begin)]
+        items = [item for each in completers for item in each(context, parameter, begin)]
         # A shell's own completion of folders takes the place of all else.
-        others = [item for item in found if item.type == "plain"]
-        return others or found
+        others = [item for item in items if item.type == "plain"]
+        return others or items
 
     return complete
 
@@ -101,9 +101,10 @@ def _paths(begin: str, suffixes: tuple[str, ...]) -> list[Item]:
     except OSError:
         return []
     shown = [
-        one
-        for one in entries
-        if one.name.startswith(start) and (start.startswith(".") or not one.name.startswith("."))
+        entry
+        for entry in entries
+        if entry.name.startswith(start)
+        and (start.startswith(".") or not entry.name.startswith("."))
     ]
     prefix = f"{head}/" if "/" in begin else ""
     fitting = [one.name for one in shown if one.is_file() and one.name.endswith(suffixes)]
@@ -187,11 +188,9 @@ def _runs(*reports: str) -> Callable[[], Iterator[tuple[str, str]]]:
 
     def listed() -> Iterator[tuple[str, str]]:
         folder = Path(".edgekit/runs")
-        found = [
-            (one.parent.name, one.stem) for name in reports for one in folder.glob(f"*/{name}")
-        ]
+        runs = [(one.parent.name, one.stem) for name in reports for one in folder.glob(f"*/{name}")]
         kinds = {"report": "convert or compress"}
-        yield from ((run, kinds.get(kind, kind)) for run, kind in sorted(found, reverse=True))
+        yield from ((run, kinds.get(kind, kind)) for run, kind in sorted(runs, reverse=True))
 
     return listed
 

@@ -106,28 +106,28 @@ def command(bundle: Path, records: tuple[str, ...], **options: Any) -> int:
         options["max_errors"],
         options["false_alarms"],
     )
-    found = api.monitor(bundle, records, options["baseline"], alarm)
-    _write(found, options)
+    monitored = api.monitor(bundle, records, options["baseline"], alarm)
+    _write(monitored, options)
     if options["as_json"]:
-        print_json(report.to_json(found))
-        return int(found.exit_code)
+        print_json(report.to_json(monitored))
+        return int(monitored.exit_code)
     out = console(False)
     if not options["quiet"]:
-        out.print(report.table(found, options["verbose"]))
-    print_lines(out, report.lines(found, options["quiet"]))
-    return int(found.exit_code)
+        out.print(report.table(monitored, options["verbose"]))
+    print_lines(out, report.lines(monitored, options["quiet"]))
+    return int(monitored.exit_code)
 
 
-def _write(found: Any, options: dict[str, Any]) -> None:
+def _write(monitored: Any, options: dict[str, Any]) -> None:
     """Write the files that were asked for."""
     from edgekit.report import monitoring as report
     from edgekit.store import write_text
 
     if options["markdown"]:
-        write_text(options["markdown"], report.markdown(found))
+        write_text(options["markdown"], report.markdown(monitored))
     if options["prometheus"]:
-        write_text(options["prometheus"], report.prometheus(found))
+        write_text(options["prometheus"], report.prometheus(monitored))
     if options["html"]:
         from edgekit.report.html.monitoring import page
 
-        write_text(options["html"], page(found))
+        write_text(options["html"], page(monitored))

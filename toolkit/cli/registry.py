@@ -191,12 +191,10 @@ def _shown(place: Registry, version: Version, past: list[Any], damaged: Any) -> 
         yield f"  {name} ships {target.candidate}", ""
         for file in (target.model, *target.bundles):
             yield f"    {file.path}  {words.exact(file.bytes)}  {file.sha256[:12]}", "dim"
-    for one in past:
-        what = "rolled back to" if one.rollback else "promoted to"
-        yield (
-            f"  {what} {one.alias} {one.when} by {one.by}{': ' * bool(one.reason)}{one.reason}",
-            "",
-        )
+    for promotion in past:
+        what = "rolled back to" if promotion.rollback else "promoted to"
+        why = f": {promotion.reason}" if promotion.reason else ""
+        yield f"  {what} {promotion.alias} {promotion.when} by {promotion.by}{why}", ""
     for text in damaged:
         yield f"  damaged: {text}", "red"
 

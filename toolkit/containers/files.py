@@ -27,19 +27,19 @@ def containers(project: Project, name: str, folder: str) -> Mapping[str, str]:
     and manifests of what ``[containers]`` and ``[train.kubernetes]`` name an image for. Raises
     :class:`ProjectError` where a package is not installed whose version would be pinned.
     """
-    found = {"wheels/README.txt": WHEELS}
+    files = {"wheels/README.txt": WHEELS}
     bundle = docker.newest_bundle(project.root)
-    found |= _image(docker.SERVING, docker.serving_file(folder, bundle), folder)
-    found["requirements-serving.txt"] = requirements(("serve",), NOT_SERVING)
+    files |= _image(docker.SERVING, docker.serving_file(folder, bundle), folder)
+    files["requirements-serving.txt"] = requirements(("serve",), NOT_SERVING)
     if project.containers.image:
-        found["serving.yaml"] = serving_manifests(name, project.containers)
+        files["serving.yaml"] = serving_manifests(name, project.containers)
     if is_reference(project.model.source):
-        found |= _image(docker.TRAINING, docker.training_file(folder), folder)
+        files |= _image(docker.TRAINING, docker.training_file(folder), folder)
         recorded = ("mlflow",) if project.record.mlflow else ()
-        found["requirements-training.txt"] = requirements(recorded)
+        files["requirements-training.txt"] = requirements(recorded)
     if project.train.kubernetes.image and project.train.strategy == MULTI_WORKER:
-        found["training.yaml"] = manifests(name, project.train, text_of(project.origin))
-    return found
+        files["training.yaml"] = manifests(name, project.train, text_of(project.origin))
+    return files
 
 
 def text_of(origin: Path | None) -> str:

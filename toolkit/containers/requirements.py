@@ -34,7 +34,7 @@ def requirements(extras: Collection[str], without: Collection[str] = ()) -> str:
     return "\n".join((about, *lines)) + "\n"
 
 
-def _add(wanted: Requirement, without: Collection[str], found: dict[str, str]) -> None:
+def _add(wanted: Requirement, without: Collection[str], pinned: dict[str, str]) -> None:
     name = canonicalize_name(wanted.name)
     try:
         here = metadata.distribution(name)
@@ -43,11 +43,11 @@ def _add(wanted: Requirement, without: Collection[str], found: dict[str, str]) -
         extras = ",".join(sorted(wanted.extras)) or "serve"
         hint = f"install what the image is to have, then try again: pip install 'edgekit[{extras}]'"
         raise ProjectError("EK-CONTAINERS-002", message, hint) from error
-    new = name not in found
-    found[name] = here.version
+    new = name not in pinned
+    pinned[name] = here.version
     for needed in _needed(here, wanted.extras, new):
         if canonicalize_name(needed.name) not in without:
-            _add(needed, without, found)
+            _add(needed, without, pinned)
 
 
 def _needed(

@@ -97,11 +97,11 @@ def _classes(dataset: Dataset) -> Mapping[str, int]:
     values, counts = np.unique(labels, return_counts=True)
     if len(values) > min(MOST_CLASSES, max(2, dataset.count // 2)):
         return {}
-    found = Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    counted = Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
     names = dataset.class_names
     if names:
-        return {name: found[number] for number, name in enumerate(names)}
-    return {str(value): found[value] for value in sorted(found)}
+        return {name: counted[number] for number, name in enumerate(names)}
+    return {str(value): counted[value] for value in sorted(counted)}
 
 
 def write_sheet(dataset: Dataset, path: Path) -> None:

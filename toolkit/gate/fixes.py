@@ -34,9 +34,9 @@ def of_problem(problem: str) -> str:
 def of_size(limit: int, candidate: str, others: Iterable[Candidate]) -> str:
     """Return a smaller precision that the run has made and that ran, if any, else the lever."""
     small = [
-        one
-        for one in others
-        if one.id != candidate and not one.problem and 0 < one.bytes <= limit and one.path
+        other
+        for other in others
+        if other.id != candidate and not other.problem and 0 < other.bytes <= limit and other.path
     ]
     if not small:
         return SMALLER

@@ -49,13 +49,13 @@ def inputs_of(config: Any) -> tuple[TensorSpec, ...]:
     """Return a model's inputs ``[batch, ...]`` where a configuration tells them all, else none."""
     inner = config.get("config") if isinstance(config, dict) else None
     layers = inner.get("layers") if isinstance(inner, dict) else None
-    found = [
+    inputs = [
         _input(layer.get("config"))
         for layer in (layers if isinstance(layers, list) else ())
         if isinstance(layer, dict) and layer.get("class_name") == "InputLayer"
     ]
-    specs = tuple(spec for spec in found if spec is not None)
-    if not specs or len(specs) < len(found):
+    specs = tuple(spec for spec in inputs if spec is not None)
+    if not specs or len(specs) < len(inputs):
         return ()
     names = [spec.name for spec in specs]
     return specs if len(specs) == 1 or names == _names(inner) else ()

@@ -189,9 +189,11 @@ def _chosen(done: Report, target: Target, result: TargetResult | None, folder: P
     if result is not None:
         return next(one for one in done.candidates if one.id == result.candidate)
     usable = [
-        one
-        for one in done.candidates
-        if one.status is Status.PASSED and (folder / KEPT / one.id).is_dir() and _suits(one, target)
+        candidate
+        for candidate in done.candidates
+        if candidate.status is Status.PASSED
+        and (folder / KEPT / candidate.id).is_dir()
+        and _suits(candidate, target)
     ]
     if not usable:
         tried = ", ".join(f"{one.id} ({one.status.value})" for one in done.candidates)

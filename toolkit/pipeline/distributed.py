@@ -29,14 +29,14 @@ def trained(
     table, source, root = run.project.train, run.project.model.source, run.project.root
     spread = data is not None and table.strategy != "default"
     begin = time.monotonic()
-    found = _spread(run, data, partial, watched) if spread and data is not None else {}
-    alarms = found.pop("alarms", ())
+    of_workers = _spread(run, data, partial, watched) if spread and data is not None else {}
+    alarms = of_workers.pop("alarms", ())
     seconds = {"seconds": round(time.monotonic() - begin, 3)} if spread else {}
     # After that there is no step left: it takes the last state, and exports the model.
     watched = None if spread else watched
     arguments = run.project.model.arguments
     facts = run.free.call(train, source, root, data, partial, folder, table, watched, arguments)
-    trained = {**facts["trained"], **found, **seconds}
+    trained = {**facts["trained"], **of_workers, **seconds}
     return {**facts, "alarms": [*facts["alarms"], *alarms], "trained": trained}
 
 

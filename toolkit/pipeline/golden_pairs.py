@@ -152,10 +152,10 @@ def _margins(items: Items, names: tuple[str, ...]) -> Mapping[str, DecisionMargi
     """
     if items.task is None:
         return {}
-    found = items.task.task.margin
+    margin = items.task.task.margin
     if items.metric.reads == "boxes":
-        return dict.fromkeys(names, found)
-    return {items.output or names[0]: found}
+        return dict.fromkeys(names, margin)
+    return {items.output or names[0]: margin}
 
 
 def _answers(

@@ -71,11 +71,11 @@ def times(latencies: Iterable[tuple[str, Latency | None]]) -> str:
 def runtimes(candidates: Iterable[Candidate]) -> str:
     """Tell on which runtimes every candidate runs, and of the others what they did not do."""
     by_runtime: dict[str, dict[Status, list[str]]] = {}
-    for one in candidates:
-        for result in one.evaluation.runtimes:
+    for candidate in candidates:
+        for result in candidate.evaluation.runtimes:
             named = f"{result.runtime} {result.version}".strip()
             found = by_runtime.setdefault(named, {})
-            found.setdefault(result.status, []).append(one.id)
+            found.setdefault(result.status, []).append(candidate.id)
     return "; ".join(f"{name} {_on_runtime(found)}" for name, found in by_runtime.items())
 
 
@@ -123,9 +123,9 @@ def bundles(candidate: str, packed: Sequence[Bundle]) -> str:
 def on_device(results: Sequence[OnDevice]) -> str:
     """Tell the median of each candidate on a target's own device, or why there is none."""
     timed = [
-        f"{one.candidate} {quantities.duration(one.latency.p50)}"
-        for one in results
-        if one.latency is not None
+        f"{result.candidate} {quantities.duration(result.latency.p50)}"
+        for result in results
+        if result.latency is not None
     ]
     if timed:
         return quantities.listed(timed, MOST)

@@ -288,12 +288,12 @@ def _suggested(trial: Any, name: str, space: Space) -> Any:
     return trial.suggest_float(name, space.low, space.high, step=space.step, log=space.log)
 
 
-def _trial(found: Any) -> Trial:
-    notes = found.user_attrs
+def _trial(trial: Any) -> Trial:
+    notes = trial.user_attrs
     return Trial(
-        number=found.number,
-        parameters=dict(found.params),
-        value=found.value,
+        number=trial.number,
+        parameters=dict(trial.params),
+        value=trial.value,
         epochs=notes.get(EPOCHS, 0),
         seconds=notes.get(SECONDS, 0.0),
         problem=notes.get(PROBLEM, ""),

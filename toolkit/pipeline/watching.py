@@ -51,13 +51,13 @@ def _chosen(settings: TrainTable) -> Mapping[str, str | float | int | bool]:
     said = settings.model_dump(
         mode="json", exclude_unset=True, exclude={"tensorboard", "sweep", "optimizer"}
     )
-    found: dict[str, str | float | int | bool] = {}
+    chosen: dict[str, str | float | int | bool] = {}
     for name, value in said.items():
         below = value.items() if isinstance(value, dict) else [("", value)]
         for key, one in below:
             if isinstance(one, (str, float, int, bool)):
-                found[f"{name}.{key}" if key else name] = one
-    return found
+                chosen[f"{name}.{key}" if key else name] = one
+    return chosen
 
 
 @contextmanager

@@ -123,10 +123,10 @@ class Project(Table):
         ``model`` picks one of its ``[models]``. Raises :class:`ProjectError` where the file is
         missing, is no TOML, has a wrong key or value, or several models and none is picked.
         """
-        found = cls.load_all(path, () if model is None else (model,))
-        if len(found) > 1:
-            raise several(Path(path).name, found[0].models)
-        return found[0]
+        projects = cls.load_all(path, () if model is None else (model,))
+        if len(projects) > 1:
+            raise several(Path(path).name, projects[0].models)
+        return projects[0]
 
     @classmethod
     def load_all(cls, path: str | Path = FILE, names: Sequence[str] = ()) -> tuple[Project, ...]:
@@ -143,10 +143,10 @@ class Project(Table):
             return (project,)
         _check_known(file, names, tables)
         picked = {n: one for n, one in tables.items() if not names or n in names}
-        found = tuple(cls.parse(one, root, file, text, model=n) for n, one in picked.items())
-        for project in found:
+        projects = tuple(cls.parse(one, root, file, text, model=n) for n, one in picked.items())
+        for project in projects:
             project._models = tuple(tables)
-        return found
+        return projects
 
     @classmethod
     def parse(

@@ -35,10 +35,10 @@ Line = tuple[str, str]
 Between = Mapping[tuple[str, str], Sequence[Commit]]
 
 
-def to_json(found: Sequence[Trend], between: Between) -> dict[str, Json]:
+def to_json(trends: Sequence[Trend], between: Between) -> dict[str, Json]:
     """Return every trend with its points and steps, and the commits that a step may come from."""
     documents = []
-    for trend in found:
+    for trend in trends:
         document = plain(trend)
         for step, of_step in zip(document["steps"] or (), trend.steps or (), strict=True):
             step["run"] = trend.points[of_step.at].run
@@ -47,9 +47,9 @@ def to_json(found: Sequence[Trend], between: Between) -> dict[str, Json]:
     return {"schema_version": SCHEMA_VERSION, "trends": documents}
 
 
-def table(found: Sequence[Trend]) -> object:
+def table(trends: Sequence[Trend]) -> object:
     """Build the table: a row per figure."""
-    return grid(HEADINGS, map(_row, found), DROP)
+    return grid(HEADINGS, map(_row, trends), DROP)
 
 
 def _row(trend: Trend) -> Row:

@@ -98,11 +98,11 @@ def error_lines(details: Details | None) -> Iterator[Line]:
     """Yield a line for each candidate that was compared layer by layer: where error begins, and
     what adds most.
     """
-    for name, one in details.candidates.items() if details else ():
-        if one.layers is None:
-            yield f"layers of {name}: unavailable, because {one.absent.get('layers')}", "dim"
+    for name, candidate in details.candidates.items() if details else ():
+        if candidate.layers is None:
+            yield f"layers of {name}: unavailable, because {candidate.absent.get('layers')}", "dim"
             continue
-        rows, first = one.layers.rows, one.layers.first_fall
+        rows, first = candidate.layers.rows, candidate.layers.first_fall
         fall = f"no layer falls by more than {FALL:g} dB"
         if first is not None:
             row = rows[first]
@@ -110,7 +110,7 @@ def error_lines(details: Details | None) -> Iterator[Line]:
             fall = f"falls first at {row.operator} {cut(row.name, NAME)}{by}"
         most = [
             f"{rows[at].operator} {cut(rows[at].name, NAME)} {_added(rows[at].added)}"
-            for at in one.layers.ranked[:3]
+            for at in candidate.layers.ranked[:3]
         ]
         adds = f"; most noise is added by {'; '.join(most)}" if most else ""
         yield f"layers of {name}: {fall}{adds}", "" if first is None else "yellow"

@@ -64,11 +64,11 @@ def _read(path: Path, kind: type[T], command: str) -> T:
         hint = f"name the folder of a run of `edgekit {command}`"
         raise ProjectError("EK-REPORT-001", f"there is no report {path}", nearby.hint(path, hint))
     try:
-        found = strict_json.loads(strict_json.bounded(path, LARGEST))
-        tell_shares(found)
-        if not _validator(command).is_valid(found):
-            raise ValueError(_explained(command, found))
-        return decode(found, kind)
+        report = strict_json.loads(strict_json.bounded(path, LARGEST))
+        tell_shares(report)
+        if not _validator(command).is_valid(report):
+            raise ValueError(_explained(command, report))
+        return decode(report, kind)
     except (OSError, ValueError, TypeError) as error:
         hint = f"it is damaged or not what `edgekit {command}` wrote: {error}"
         raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error

@@ -38,26 +38,26 @@ LEVELS = {
 Line = tuple[str, str]
 
 
-def to_json(found: Monitored) -> dict[str, Json]:
+def to_json(monitored: Monitored) -> dict[str, Json]:
     """Return the verdict with every row and its distributions."""
-    document: dict[str, Json] = plain(found)
+    document: dict[str, Json] = plain(monitored)
     return {"schema_version": SCHEMA_VERSION, **document}
 
 
-def table(found: Monitored, every: bool = False) -> object:
+def table(monitored: Monitored, every: bool = False) -> object:
     """Build the table: what is not passed first; with ``every`` what is passed too."""
-    shown = found.rows if every else _notable(found)
+    shown = monitored.rows if every else _notable(monitored)
     return grid(HEADINGS, map(_row, shown), DROP)
 
 
-def _notable(found: Monitored) -> list[MonitoredRow]:
+def _notable(monitored: Monitored) -> list[MonitoredRow]:
     """Return the rows to show: what is not passed, and of what passed the furthest of each kind."""
-    kept = [row for row in found.rows if row.status is not Status.PASSED]
+    kept = [row for row in monitored.rows if row.status is not Status.PASSED]
     kinds = {row.kind for row in kept}
-    for kind in dict.fromkeys(row.kind for row in found.rows):
-        passed = [row for row in found.rows if row.kind == kind and kind not in kinds]
+    for kind in dict.fromkeys(row.kind for row in monitored.rows):
+        passed = [row for row in monitored.rows if row.kind == kind and kind not in kinds]
         kept += sorted(passed, key=_found, reverse=True)[:1]
-    return [row for row in found.rows if row in kept]
+    return [row for row in monitored.rows if row in kept]
 
 
 def _found(row: MonitoredRow) -> float:
@@ -119,37 +119,37 @@ def chance_text(row: MonitoredRow) -> str:
     return "< 1e-9" if row.p < 1e-9 else f"{row.p:.2g}"
 
 
-def lines(found: Monitored, quiet: bool = False) -> Iterator[Line]:
+def lines(monitored: Monitored, quiet: bool = False) -> Iterator[Line]:
     """Yield what is not passed and why, the lines that were refused, and the verdict."""
-    failed = [row for row in found.rows if row.status is Status.FAILED]
+    failed = [row for row in monitored.rows if row.status is Status.FAILED]
     if failed:
-        yield f"{_many(failed, found)} failed: {_names(failed)}", "red"
+        yield f"{_many(failed, monitored)} failed: {_names(failed)}", "red"
         for row in failed:
             if row.distribution is None:
                 yield f"{row.name}: {row.message}", "red"
-    for row in found.rows:
+    for row in monitored.rows:
         if row.status is Status.UNAVAILABLE:
             yield f"{row.name}: {row.message}", "yellow"
-    yield from _open(found)
+    yield from _open(monitored)
     if not quiet:
-        for row in found.rows:
+        for row in monitored.rows:
             if row.status is Status.NOT_EVALUATED:
                 yield f"{row.name}: {row.message}", ""
-    for one in found.refused:
-        yield f"{one.file}:{one.line}: not counted, {one.kind}: {one.reason}", "yellow"
-    more = sum(found.refused_kinds.values()) - len(found.refused)
+    for line in monitored.refused:
+        yield f"{line.file}:{line.line}: not counted, {line.kind}: {line.reason}", "yellow"
+    more = sum(monitored.refused_kinds.values()) - len(monitored.refused)
     if more > 0:
         yield f"{more:,} more lines were not counted", "yellow"
-    verdict, style = MARKS[found.status]
-    yield f"{verdict}: {heading(found)}", f"bold {style}"
+    verdict, style = MARKS[monitored.status]
+    yield f"{verdict}: {heading(monitored)}", f"bold {style}"
 
 
-def _open(found: Monitored) -> Iterator[Line]:
+def _open(monitored: Monitored) -> Iterator[Line]:
     """Yield what is inconclusive, and how many items would settle it."""
-    waiting = [row for row in found.rows if row.status is Status.INCONCLUSIVE]
+    waiting = [row for row in monitored.rows if row.status is Status.INCONCLUSIVE]
     if not waiting:
         return
-    yield f"{_many(waiting, found)} inconclusive: {_names(waiting)}", "yellow"
+    yield f"{_many(waiting, monitored)} inconclusive: {_names(waiting)}", "yellow"
     settled = [row.settles for row in waiting if row.settles is not None]
     if settled and max(settled) > max(row.n for row in waiting):
         yield f"too few items: about {max(settled):,} would settle it", "yellow"
@@ -158,8 +158,8 @@ def _open(found: Monitored) -> Iterator[Line]:
             yield f"{row.name}: {row.message}", "yellow"
 
 
-def _many(rows: list[MonitoredRow], found: Monitored) -> str:
-    return f"{len(rows)} of {len(found.rows)} comparisons"
+def _many(rows: list[MonitoredRow], monitored: Monitored) -> str:
+    return f"{len(rows)} of {len(monitored.rows)} comparisons"
 
 
 def _names(rows: list[MonitoredRow]) -> str:
@@ -169,23 +169,22 @@ def _names(rows: list[MonitoredRow]) -> str:
     return ", ".join(names[:NAMED]) + (f", and {more} more" if more > 0 else "")
 
 
-def heading(found: Monitored) -> str:
+def heading(monitored: Monitored) -> str:
     """Return what was judged, in a sentence."""
-    when = f", {found.began} to {found.ended}" if found.began else ""
-    return (
-        f"{found.name} {found.version}, {found.items:,} items in {found.windows:,} window"
-        f"{'' if found.windows == 1 else 's'}{when}, against {found.reference}"
-    )
+    when = f", {monitored.began} to {monitored.ended}" if monitored.began else ""
+    windows = f"{monitored.windows:,} window{'' if monitored.windows == 1 else 's'}"
+    counted = f"{monitored.items:,} items in {windows}{when}"
+    return f"{monitored.name} {monitored.version}, {counted}, against {monitored.reference}"
 
 
-def markdown(found: Monitored) -> str:
+def markdown(monitored: Monitored) -> str:
     """Return the verdict and a table as Markdown."""
-    text = [f"## {MARKS[found.status][0]}: {_cell(heading(found))}", ""]
+    text = [f"## {MARKS[monitored.status][0]}: {_cell(heading(monitored))}", ""]
     text += [
         "| what | found | 95 % | limit | KS | p | items | status |",
         "| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |",
     ]
-    for row in found.rows:
+    for row in monitored.rows:
         cells = (
             row.name,
             found_text(row),
@@ -199,7 +198,8 @@ def markdown(found: Monitored) -> str:
         text.append(f"| {' | '.join(map(_cell, cells))} |")
     text += [""]
     text += [
-        f"- {_cell(f'{one.file}:{one.line}: {one.kind}: {one.reason}')}" for one in found.refused
+        f"- {_cell(f'{one.file}:{one.line}: {one.kind}: {one.reason}')}"
+        for one in monitored.refused
     ]
     return "\n".join(text).rstrip() + "\n"
 
@@ -211,7 +211,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split())
 
 
-def prometheus(found: Monitored) -> str:
+def prometheus(monitored: Monitored) -> str:
     """Return the figures as Prometheus reads them. Raises :class:`RecordError` without its client.
 
     A status is 0 where it passed, 1 inconclusive, 2 unavailable, 3 failed.
@@ -223,18 +223,18 @@ def prometheus(found: Monitored) -> str:
         hint = "install it: pip install 'edgekit[serve]'"
         raise RecordError("EK-RECORD-023", message, hint) from error
     registry = CollectorRegistry()
-    model = {"model": found.name, "version": found.version}
+    model = {"model": monitored.name, "version": monitored.version}
 
     def gauge(name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"edgekit_monitor_{name}", text, [*model, *labels], registry=registry)
 
     gauge("status", "0 passed, 1 inconclusive, 2 unavailable, 3 failed").labels(**model).set(
-        LEVELS.get(found.status, 3)
+        LEVELS.get(monitored.status, 3)
     )
-    for name, count in (("items", found.items), ("windows", found.windows)):
+    for name, count in (("items", monitored.items), ("windows", monitored.windows)):
         gauge(name, f"{name} that were counted").labels(**model).set(count)
     refused = gauge("refused_lines", "lines of records that were not counted", "kind")
-    for kind, count in found.refused_kinds.items():
+    for kind, count in monitored.refused_kinds.items():
         refused.labels(**model, kind=kind).set(count)
     named = ("kind", "name")
     gauges = {
@@ -243,7 +243,7 @@ def prometheus(found: Monitored) -> str:
         "limit": gauge("limit", "what it is held against", *named),
         "ks": gauge("ks", "Kolmogorov-Smirnov distance at the edges of the bins", *named),
     }
-    for row in found.rows:
+    for row in monitored.rows:
         figures = {
             "check_status": float(LEVELS.get(row.status, 3)),
             "value": row.measured.value if row.measured else None,

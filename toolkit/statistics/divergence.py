@@ -116,7 +116,7 @@ def ks_of_shift(index: float) -> float:
     return float(2 * norm.cdf(math.sqrt(index) / 2) - 1)
 
 
-def items_to_pass(found: Divergence, limit: float, m: int) -> int | None:
+def items_to_pass(divergence: Divergence, limit: float, m: int) -> int | None:
     """Return how many items of such a batch would prove that it is within the limit.
 
     None where no number would: it is not within, or the reference has too few items.
@@ -124,8 +124,11 @@ def items_to_pass(found: Divergence, limit: float, m: int) -> int | None:
     n = 1
     while n <= MOST_ITEMS:
         spread = 1 / n + 1 / m
-        expected = max(found.freedom, 1) + found.value / spread
-        if _noncentrality(expected, max(found.freedom, 1), 1 - found.level) * spread <= limit:
+        expected = max(divergence.freedom, 1) + divergence.value / spread
+        if (
+            _noncentrality(expected, max(divergence.freedom, 1), 1 - divergence.level) * spread
+            <= limit
+        ):
             return n
         n = math.ceil(n * 1.25)
     return None

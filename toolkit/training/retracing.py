@@ -144,9 +144,9 @@ def noticed(alarms: Alarms) -> Iterator[Retracing]:
         if not ops.inside_function():
             _, function = tf_decorator.unwrap(options.python_function)
             kinds = {
-                name: _kind(one.type_constraint)
-                for name, one in function_type.parameters.items()
-                if one.type_constraint is not None
+                name: _kind(parameter.type_constraint)
+                for name, parameter in function_type.parameters.items()
+                if parameter.type_constraint is not None
             }
             retracing.saw(function, options.lock, kinds)
         return create(function_type, context, graph, options)

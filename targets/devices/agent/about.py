@@ -50,14 +50,14 @@ def installed(folders: List[str]) -> Dict[str, str]:
     """Return versions of the packages in folders, the first found first: by names only, which is
     fast.
     """
-    found: Dict[str, str] = {}
+    versions: Dict[str, str] = {}
     for folder in folders:
         with contextlib.suppress(OSError):
             for path in Path(folder).iterdir():
                 matched = INSTALLED.fullmatch(path.name)
                 if matched:
-                    found.setdefault(DISTRIBUTIONS[matched.group(1)], matched.group(2))
-    return found
+                    versions.setdefault(DISTRIBUTIONS[matched.group(1)], matched.group(2))
+    return versions
 
 
 def libc() -> List[str]:

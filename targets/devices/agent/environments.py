@@ -67,12 +67,12 @@ def made(call: Call) -> Mapping[str, Json]:
 
     ``there`` says whether edgekit has a folder here at all.
     """
-    found: List[Mapping[str, Json]] = []
+    stamped: List[Mapping[str, Json]] = []
     for path in sorted((call.folder.path / FOLDER).glob("*/" + STAMP)):
         with contextlib.suppress(OSError, ValueError):
             facts = json.loads(path.read_text())
-            found.append({**facts, "name": path.parent.name, "folder": str(path.parent)})
-    return {"environments": found, "there": call.folder.path.is_dir()}
+            stamped.append({**facts, "name": path.parent.name, "folder": str(path.parent)})
+    return {"environments": stamped, "there": call.folder.path.is_dir()}
 
 
 def remove(call: Call, name: str) -> Mapping[str, Json]:

@@ -39,26 +39,26 @@ def missing(call: Call, files: Mapping[str, int]) -> Mapping[str, Any]:
 def _whole(path: Path, digest: str, length: int) -> bool:
     """Tell whether a file is here as it was sent. One that was touched since is read again."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return False
     seal = path.with_name(digest + CHECKED)
     with contextlib.suppress(OSError, ValueError):
-        if json.loads(seal.read_text()) == _print(found):
+        if json.loads(seal.read_text()) == _print(status):
             return True
-    if found.st_size == length and _hash(path).hexdigest() == digest:
+    if status.st_size == length and _hash(path).hexdigest() == digest:
         _seal(path, digest)
         return True
     path.unlink()
     return False
 
 
-def _print(found: os.stat_result) -> List[Any]:
+def _print(status: os.stat_result) -> List[Any]:
     """Return what changes when a file does. Its time is compared with itself only.
 
     What was not yet on the disk when the machine lost its power is told by the boot.
     """
-    return [found.st_size, found.st_mtime_ns, found.st_ino, _boot()]
+    return [status.st_size, status.st_mtime_ns, status.st_ino, _boot()]
 
 
 def _boot() -> str:

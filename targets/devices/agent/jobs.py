@@ -161,16 +161,16 @@ def run(
 
 def _told(runner: RunnerProcess, outputs: List[ModelOutputs], answered: Path) -> Mapping[str, Json]:
     """Send the rest of what a runner leaves, and say how it ended."""
-    for one in outputs:
-        one.tell_finished()
+    for output in outputs:
+        output.tell_finished()
     runner.tell_log()
     result = None
     if runner.broken is None:
         with contextlib.suppress(OSError, ValueError):
             result = json.loads(answered.read_text())
     if result is not None and "error" not in result:
-        for one in outputs:
-            one.tell_rest()
+        for output in outputs:
+            output.tell_rest()
         return {"result": result}
     return {
         "result": result,

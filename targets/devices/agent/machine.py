@@ -111,18 +111,18 @@ def counters(root: Path = ROOT, pid: int | None = None) -> Mapping[str, Json]:
     events of all cores, and periods in which the control group was held back. What the system does
     not count is absent.
     """
-    found: dict[str, Json] = {"at": time.monotonic()}
+    counted: dict[str, Json] = {"at": time.monotonic()}
     with contextlib.suppress(OSError, ValueError, IndexError):
         tick = os.sysconf("SC_CLK_TCK")
         # user nice system idle iowait irq softirq steal; what a guest runs is in user already.
         ticks = [int(field) for field in _text(root / "proc/stat").splitlines()[0].split()[1:9]]
         ticks += [0] * (8 - len(ticks))
-        found["stolen"] = ticks[7] / tick
-        found["busy"] = (sum(ticks[:3]) + sum(ticks[5:7])) / tick
-        found["own"] = _spent(root, pid or os.getpid()) / tick
+        counted["stolen"] = ticks[7] / tick
+        counted["busy"] = (sum(ticks[:3]) + sum(ticks[5:7])) / tick
+        counted["own"] = _spent(root, pid or os.getpid()) / tick
     if (events := _throttled(root)) is not None:
-        found["throttled"] = events
-    return found
+        counted["throttled"] = events
+    return counted
 
 
 def _spent(root: Path, pid: int) -> int:
@@ -178,14 +178,14 @@ def fast_core(root: Path = ROOT) -> int | None:
 
 
 def _told(readers: Mapping[str, Callable[[Path], Json]], root: Path) -> Mapping[str, Json]:
-    found: dict[str, Json] = {}
+    facts: dict[str, Json] = {}
     unavailable: dict[str, str] = {}
     for name, read in readers.items():
         try:
-            found[name] = read(root)
+            facts[name] = read(root)
         except Unknown as reason:
             unavailable[name] = str(reason)
-    return {**found, "unavailable": unavailable}
+    return {**facts, "unavailable": unavailable}
 
 
 def _text(path: Path) -> str:
@@ -281,10 +281,10 @@ def _frequency(root: Path, core: int | None) -> int:
 
 
 def _governor(root: Path) -> str:
-    found = {_text(path / "cpufreq/scaling_governor") for path in _folders(root)} - {""}
-    if not found:
+    governors = {_text(path / "cpufreq/scaling_governor") for path in _folders(root)} - {""}
+    if not governors:
         raise Unknown(NO_FREQUENCIES)
-    return ", ".join(sorted(found))
+    return ", ".join(sorted(governors))
 
 
 def _sensors(root: Path) -> Iterator[tuple[str, float]]:

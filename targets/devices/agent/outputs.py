@@ -39,7 +39,7 @@ class ModelOutputs:
             self._call.event({"finished": [start, stop], "output": self._number})
 
     def _finished(self) -> List[Range]:
-        found = []
+        ranges = []
         for path in sorted(self._folder.glob("finished-*")):
             with path.open("rb") as file:
                 file.seek(self._read.get(path.name, 0))
@@ -49,8 +49,8 @@ class ModelOutputs:
             self._read[path.name] = self._read.get(path.name, 0) + len(whole)
             for line in whole.splitlines():
                 start, stop = json.loads(line)
-                found.append((start, stop))
-        return found
+                ranges.append((start, stop))
+        return ranges
 
     def _announce(self) -> None:
         """Send the head of every file."""
@@ -97,13 +97,13 @@ class ModelOutputs:
 
 def running(folder: Path, since: float = 0.0) -> List[Range]:
     """Return the items that a runner's processes were at, as they wrote into its outputs."""
-    found = []
+    ranges = []
     for path in sorted(folder.glob("progress-*.json")):
         with contextlib.suppress(OSError, ValueError, KeyError):
             if path.stat().st_mtime >= since:
                 start, stop = json.loads(path.read_text())["items"]
-                found.append((int(start), int(stop)))
-    return found
+                ranges.append((int(start), int(stop)))
+    return ranges
 
 
 def unwritten(folder: Path) -> int:
@@ -123,10 +123,10 @@ def header(file: Any) -> bytes:
 
 def merged(ranges: List[Range]) -> List[Range]:
     """Return the ranges in order, those that touch as one."""
-    found: List[Range] = []
+    joined: List[Range] = []
     for start, stop in sorted(ranges):
-        if found and found[-1][1] == start:
-            found[-1] = found[-1][0], stop
+        if joined and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], stop
         else:
-            found.append((start, stop))
-    return found
+            joined.append((start, stop))
+    return joined

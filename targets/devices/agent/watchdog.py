@@ -56,24 +56,24 @@ def kill(pid: int) -> None:
 def tree(pid: int) -> Set[int]:
     """Return a process, its descendants, and all of its session."""
     rows = _rows()
-    found = {one for one, (_, session, _) in rows.items() if session == pid} | {pid}
+    processes = {one for one, (_, session, _) in rows.items() if session == pid} | {pid}
     grown = True
     while grown:
-        more = {one for one, (parent, _, _) in rows.items() if parent in found} - found
-        found |= more
+        more = {one for one, (parent, _, _) in rows.items() if parent in processes} - processes
+        processes |= more
         grown = bool(more)
-    return found
+    return processes
 
 
 def within(folder: Path) -> Set[int]:
     """Return the processes that work in a folder."""
-    found, folder = set(), folder.resolve()
+    processes, folder = set(), folder.resolve()
     for path in PROC.glob("[0-9]*"):
         # That of others' processes cannot be read.
         with contextlib.suppress(OSError):
             if folder in (path / "cwd").readlink().parents:
-                found.add(int(path.name))
-    return found
+                processes.add(int(path.name))
+    return processes
 
 
 def resident(pid: int) -> int:
@@ -85,10 +85,10 @@ def resident(pid: int) -> int:
 def _rows() -> Dict[int, Tuple[int, int, int]]:
     """Return parent, session and resident bytes of every process that can be seen."""
     page = os.sysconf("SC_PAGE_SIZE")
-    found = {}
+    rows = {}
     for path in PROC.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             # The command in brackets may hold anything, blanks and brackets too.
             fields = path.read_text(errors="replace").rpartition(")")[2].split()
-            found[int(path.parent.name)] = int(fields[1]), int(fields[3]), int(fields[21]) * page
-    return found
+            rows[int(path.parent.name)] = int(fields[1]), int(fields[3]), int(fields[21]) * page
+    return rows

@@ -124,12 +124,12 @@ def _write(
     target: Path,
     expected: Optional[Tuple[str, str]],
 ) -> None:
-    found = hashlib.new(expected[0] if expected else HASHES[0])
+    hashed = hashlib.new(expected[0] if expected else HASHES[0])
     with archive.open(info) as source, target.open("wb") as written:
         for chunk in iter(lambda: source.read(CHUNK), b""):
-            found.update(chunk)
+            hashed.update(chunk)
             written.write(chunk)
-    digest = base64.urlsafe_b64encode(found.digest()).rstrip(b"=").decode()
+    digest = base64.urlsafe_b64encode(hashed.digest()).rstrip(b"=").decode()
     if expected and digest != expected[1].rstrip("="):
         raise BadWheel(f"{info.filename!r} is not what its RECORD says")
     if (info.external_attr >> 16) & 0o111:

@@ -99,12 +99,12 @@ class Cassette:
         """
         try:
             with zipfile.ZipFile(self.path) as archive:
-                found = _member(archive, f"{ARRAYS}/{digest}.npy")
+                array = _member(archive, f"{ARRAYS}/{digest}.npy")
         except DAMAGED as error:
             raise damaged(self.path, str(error)) from error
-        if hashlib.sha256(found).hexdigest() != digest:
+        if hashlib.sha256(array).hexdigest() != digest:
             raise damaged(self.path, f"{digest[:12]} is not what was recorded")
-        return found
+        return array
 
     def array(self, digest: str) -> Array:
         """Return the array of a digest. Raises :class:`CassetteError` where it is damaged."""

@@ -10,21 +10,21 @@ from edgekit.types import Json
 
 def fault(error: EdgekitError) -> dict[str, Json]:
     """Return an error as JSON can carry it."""
-    found = {
+    document = {
         "kind": type(error).__name__,
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
     }
-    return {**found, "item": error.item} if isinstance(error, RunnerError) else found
+    return {**document, "item": error.item} if isinstance(error, RunnerError) else document
 
 
-def raised(found: Mapping[str, Json]) -> EdgekitError:
+def raised(document: Mapping[str, Json]) -> EdgekitError:
     """Return the error of :func:`fault`."""
-    kind = kinds()[str(found["kind"])]
+    kind = kinds()[str(document["kind"])]
     if issubclass(kind, RunnerError):
-        return kind(found["code"], found["message"], found["hint"], found.get("item"))
-    return kind(found["code"], found["message"], found["hint"])
+        return kind(document["code"], document["message"], document["hint"], document.get("item"))
+    return kind(document["code"], document["message"], document["hint"])
 
 
 def kinds() -> Mapping[str, type[EdgekitError]]:

@@ -136,14 +136,14 @@ class Recorder(Tape):
         """Return the pages of the book that were used: groups asked for, and what they are made
         of.
         """
-        found = [name for name in (*self._asked, *self._expanded) if name in self._listed]
-        for name in found:
-            found += [
-                one
-                for one in self._listed[name].members
-                if one in self._listed and one not in found
+        names = [name for name in (*self._asked, *self._expanded) if name in self._listed]
+        for name in names:
+            names += [
+                member
+                for member in self._listed[name].members
+                if member in self._listed and member not in names
             ]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(names))
 
 
 class Recorded(Forwarding):
@@ -170,10 +170,10 @@ class Recorded(Forwarding):
         event: Event = {"request": normal(request, self._recorder.digests)}
         self._track.runs.append(event)
         with _noting(event):
-            found = self.reached.run(request)
-        event["result"] = renamed(found, ids(request))
+            answer = self.reached.run(request)
+        event["result"] = renamed(answer, ids(request))
         event["outputs"] = self._outputs(request)
-        return found
+        return answer
 
     def open(self, request: Request) -> RunnerSession:
         event: Event = {"request": normal(request, self._recorder.digests), "events": []}
@@ -184,20 +184,20 @@ class Recorded(Forwarding):
 
     def _noted(self, into: list[Json], ask: Callable[[], Answer]) -> Answer:
         try:
-            found = ask()
+            answer = ask()
         except EdgekitError as error:
             into.append({"error": fault(error)})
             raise
-        into.append({"is": found})
-        return found
+        into.append({"is": answer})
+        return answer
 
     def _outputs(self, request: Request) -> dict[str, str]:
         """Return the arrays that a request has left, by model and file."""
-        found = {}
+        digests = {}
         for k, entry in enumerate(request.models):
             for path in sorted(entry.outputs.glob("*.npy")) if entry.outputs else ():
-                found[f"{k}/{path.name}"] = self._recorder.spool.file(path)
-        return found
+                digests[f"{k}/{path.name}"] = self._recorder.spool.file(path)
+        return digests
 
 
 class RecordedSession:
@@ -215,20 +215,20 @@ class RecordedSession:
         event: Event = {"call": "ready"}
         self._event["events"].append(event)
         with _noting(event):
-            found = self._session.ready()
-        event["result"] = renamed(found, ids(self._request))
+            answer = self._session.ready()
+        event["result"] = renamed(answer, ids(self._request))
         event["outputs"] = {}
-        return found
+        return answer
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
         named = ids(self._request).get(model, model)
         event: Event = {"call": "block", "model": named, "for": seconds, "runs": runs}
         self._event["events"].append(event)
         with _noting(event):
-            found = self._session.block(model, seconds, runs)
-        event["count"] = len(found)
-        self._times.append(found)
-        return found
+            times = self._session.block(model, seconds, runs)
+        event["count"] = len(times)
+        self._times.append(times)
+        return times
 
     def close(self) -> None:
         if self._open:

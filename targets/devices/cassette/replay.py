@@ -38,12 +38,12 @@ class Player(Tape):
         recorded = {
             name: Listed(
                 **{
-                    **one,
-                    "members": tuple(one["members"]),
-                    "budgets": DeviceBudgets(**one["budgets"]),
+                    **listed,
+                    "members": tuple(listed["members"]),
+                    "budgets": DeviceBudgets(**listed["budgets"]),
                 }
             )
-            for name, one in self.cassette.document["listed"].items()
+            for name, listed in self.cassette.document["listed"].items()
         }
         return DeviceBook({**recorded, **book.listed})
 
@@ -55,12 +55,12 @@ class Player(Tape):
         document = self.cassette.document
         if not names:
             return tuple(document["expanded"])
-        found, hide = book.expand(names), Redactor()
-        hide.learn(found, book.listed)
-        self._names = {name: hide.address(name) for name in found}
-        for name in found:
+        expanded, hide = book.expand(names), Redactor()
+        hide.learn(expanded, book.listed)
+        self._names = {name: hide.address(name) for name in expanded}
+        for name in expanded:
             self._track(name)
-        return found
+        return expanded
 
     def host(self, facts: Callable[[], Mapping[str, Json]]) -> Mapping[str, Json]:  # noqa: ARG002
         found: Mapping[str, Json] = self.cassette.document["host"]
@@ -138,10 +138,10 @@ class Played:
     def _next(self, left: deque[Json], what: str) -> Json:
         if not left:
             raise unrecorded(f"{what} was not asked for so often", self._player)
-        found = left.popleft()
-        if "error" in found:
-            raise raised(found["error"])
-        return found["is"]
+        answer = left.popleft()
+        if "error" in answer:
+            raise raised(answer["error"])
+        return answer["is"]
 
     def _found(self, left: list[Json], request: Request) -> Json:
         """Return the first that was recorded of a request, which is then used up."""

@@ -169,7 +169,7 @@ class Board:
         """Return the outputs by name, as the model gives them; ``crc`` is what the board says of
         them.
         """
-        found, together = {}, 0
+        outputs, together = {}, 0
         for name, info in self._model().outputs.items():
             size = info.dtype.itemsize * int(np.prod(info.shape))
             content = b"".join(
@@ -177,10 +177,10 @@ class Board:
                 for at in range(0, size, self.hello.chunk)
             )
             together = zlib.crc32(content, together)
-            found[name] = np.frombuffer(content, info.dtype.newbyteorder("<")).reshape(info.shape)
+            outputs[name] = np.frombuffer(content, info.dtype.newbyteorder("<")).reshape(info.shape)
         if together != crc:
             raise BoardError("nonsense", "the outputs are not those that the board computed")
-        return found
+        return outputs
 
     def believed(self, runs: Runs) -> list[int]:
         """Return the nanoseconds of runs, of the resolution that ticks have.
@@ -271,7 +271,7 @@ class Board:
         try:
             inputs = [self._tensor("input", at) for at in range(int(told["inputs"]))]
             outputs = [self._tensor("output", at) for at in range(int(told["outputs"]))]
-            found = LoadedOnBoard(
+            loaded = LoadedOnBoard(
                 model,
                 int(told["ticks"]),
                 int(told["arena_used"]),
@@ -281,9 +281,9 @@ class Board:
             )
         except (KeyError, ValueError, struct.error) as error:
             raise BoardError("nonsense", f"what the board says of the model: {error}") from error
-        if len(found.inputs) < len(inputs) or len(found.outputs) < len(outputs):
+        if len(loaded.inputs) < len(inputs) or len(loaded.outputs) < len(outputs):
             raise BoardError("nonsense", "two tensors have one name")
-        return found
+        return loaded
 
     def _tensor(self, side: str, which: int) -> tuple[str, TensorInfo]:
         told = fields(self.link.ask(f"tensor {side} {which}"))

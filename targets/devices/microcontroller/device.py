@@ -90,10 +90,10 @@ class Microcontroller(Transport):
         self._check(request)
         if request.mode == "bench":
             return self._bench(request)
-        one = self._evaluate if request.mode == "evaluate" else self._selftest
+        work = self._evaluate if request.mode == "evaluate" else self._selftest
         with using(self._board, request, self._limits):
             self._board.awake()
-            models = {entry.id: one(request, entry) for entry in request.models}
+            models = {entry.id: work(request, entry) for entry in request.models}
         return result(self._board, request, models)
 
     def open(self, request: Request) -> BoardSession:

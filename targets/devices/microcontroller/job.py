@@ -46,14 +46,14 @@ class BoardModel:
 
     def fit(self, items: Mapping[str, tuple[int, ...]]) -> None:
         """Take items of these shapes. Raises ``ValueError``: the shapes are the file's."""
-        found, self.batch = python_runner.fit(dict(self.inputs), dict(items))
-        for name, info in found.items():
+        infos, self.batch = python_runner.fit(dict(self.inputs), dict(items))
+        for name, info in infos.items():
             if info.shape != self.inputs[name].shape:
                 raise ValueError(
                     f"input {name!r} is shaped {list(self.inputs[name].shape)} there, the items"
                     f" want {list(info.shape)}"
                 )
-        self.inputs = found
+        self.inputs = infos
 
     def reset(self) -> None:
         """Have the next run begin as at the start; the board does it in :meth:`run`."""

@@ -51,7 +51,7 @@ class LineReader:
 
     def take(self, received: bytes) -> list[Line]:
         """Return the lines that end within these bytes, in order."""
-        found: list[Line] = []
+        lines: list[Line] = []
         self.bytes += len(received)
         # Line ends are one of two, and a mark in the middle of a line begins another one.
         for part in re.split(rb"([<\r\n])", received):
@@ -59,7 +59,7 @@ class LineReader:
                 self._spoil()
                 self._inside = True
             elif part in (b"\r", b"\n"):
-                found += self._end()
+                lines += self._end()
                 self._stray += b"\n"
             elif self._inside:
                 self._line += part
@@ -68,7 +68,7 @@ class LineReader:
             else:
                 self._stray += part
         del self._stray[:-KEPT]
-        return found
+        return lines
 
     def stray(self) -> list[str]:
         """Return the last lines of text that were none of the protocol's: a board's own
@@ -80,14 +80,14 @@ class LineReader:
     def _end(self) -> list[Line]:
         if not self._inside:
             return []
-        found = SHAPE.fullmatch(bytes(self._line))
+        match = SHAPE.fullmatch(bytes(self._line))
         body = bytes(self._line).rpartition(b"*")[0]
-        if found is None or int(found[4], 16) != zlib.crc32(body):
+        if match is None or int(match[4], 16) != zlib.crc32(body):
             self._spoil()
             return []
         self._inside = False
         self._line.clear()
-        return [Line(int(found[1], 16), int(found[2], 16), found[3].decode("ascii"))]
+        return [Line(int(match[1], 16), int(match[2], 16), match[3].decode("ascii"))]
 
     def _spoil(self) -> None:
         """Give up the line that is being read, if there is one."""

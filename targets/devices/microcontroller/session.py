@@ -159,14 +159,14 @@ class BoardSession:
             if board.begun != self._begun:
                 raise Restarted
             self._stage(job)
-            end, found = time.monotonic() + seconds, list[int]()
+            end, times = time.monotonic() + seconds, list[int]()
             at_once = 1
-            while len(found) < runs or time.monotonic() < end:
-                found += board.believed(job.model.run(at_once))
+            while len(times) < runs or time.monotonic() < end:
+                times += board.believed(job.model.run(at_once))
                 left = end - time.monotonic()
-                wanted = max(runs - len(found), int(left * 1e9 / max(found[-1], 1)) + 1)
-                at_once = max(1, min(wanted, int(AT_ONCE * 1e9 / max(found[-1], 1))))
-        return found
+                wanted = max(runs - len(times), int(left * 1e9 / max(times[-1], 1)) + 1)
+                at_once = max(1, min(wanted, int(AT_ONCE * 1e9 / max(times[-1], 1))))
+        return times
 
     def close(self) -> None:
         """Do nothing: between two commands nothing runs on the board."""

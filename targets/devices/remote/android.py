@@ -42,10 +42,10 @@ class Phone(Forwarding):
     def facts(self) -> Mapping[str, Json]:
         """Return what the device says of itself, and what Android says besides."""
         own, told = super().facts(), facts(self.connection)
-        found = {**told, **own}
+        merged = {**told, **own}
         reasons = {**told["unavailable"], **own.get("unavailable", {})}
-        found["unavailable"] = {k: v for k, v in reasons.items() if k not in found}
-        return found
+        merged["unavailable"] = {k: v for k, v in reasons.items() if k not in merged}
+        return merged
 
 
 def facts(connection: Connection) -> Mapping[str, Json]:
@@ -75,15 +75,17 @@ def _ask(connection: Connection, script: str) -> bytes:
 def described(files: Mapping[str, bytes]) -> Mapping[str, Json]:
     """Make facts of a device's files and of what its programs print, by their names."""
     with machine.planted(files) as root:
-        found = dict(host_facts(root))
+        device_facts = dict(host_facts(root))
     sections = {name: files.get(name, b"").decode(errors="replace") for name in PROGRAMS}
     system, _, kind = sections["uname"].strip().partition(" ")
-    found |= {"system": system or "Linux", "machine": kind or "unknown"}
+    device_facts |= {"system": system or "Linux", "machine": kind or "unknown"}
     if sections["getprop"].strip():
-        found |= _android(sections)
-        known = {name for name in found["unavailable"] if name in found}
-        found["unavailable"] = {k: v for k, v in found["unavailable"].items() if k not in known}
-    return found
+        device_facts |= _android(sections)
+        known = {name for name in device_facts["unavailable"] if name in device_facts}
+        device_facts["unavailable"] = {
+            k: v for k, v in device_facts["unavailable"].items() if k not in known
+        }
+    return device_facts
 
 
 def _android(sections: Mapping[str, str]) -> Mapping[str, Json]:
@@ -94,7 +96,7 @@ def _android(sections: Mapping[str, str]) -> Mapping[str, Json]:
         return next((properties[name] for name in names if properties.get(name)), None)
 
     release = first("ro.build.version.release")
-    found = {
+    told = {
         "model": first("ro.product.model"),
         "manufacturer": first("ro.product.manufacturer"),
         # ro.soc.model is there from Android 12 on; before, the board's platform comes closest.
@@ -104,7 +106,7 @@ def _android(sections: Mapping[str, str]) -> Mapping[str, Json]:
         "os": f"Android {release}" if release else None,
         **{name: read(sections) for name, read in _TOLD.items()},
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _number(section: str, name: str) -> Callable[[Mapping[str, str]], int | None]:

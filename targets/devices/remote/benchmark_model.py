@@ -115,18 +115,18 @@ class BenchmarkModel(Transport):
             log.write(text)
         self._judge(said, request, text)
         try:
-            found = benchmark_output.read(text)
+            times = benchmark_output.read(text)
         except benchmark_output.NotPrinted as error:
             raise benchmark_output.refused(entry.id, text) from error
         model: ModelResult = {
-            "load_ns": found.load,
-            "warmup": asdict(found.warmup),
-            "steady": asdict(found.steady),
-            "peak_bytes": found.peak,
+            "load_ns": times.load,
+            "warmup": asdict(times.warmup),
+            "steady": asdict(times.steady),
+            "peak_bytes": times.peak,
             "printed": text,
         }
-        if found.first is not None:
-            model["first_ns"] = found.first
+        if times.first is not None:
+            model["first_ns"] = times.first
         return {"schema": 1, "runtime": RUNTIME, "version": "", "models": {entry.id: model}}
 
     @property

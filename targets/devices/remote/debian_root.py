@@ -151,13 +151,13 @@ class _Making:
         told = _told("apt-get", "indextargets", "--no-release-info", "--format", form)
         codename, system = _system()
         wanted = f"|{codename}|main|Packages"
-        found = sorted({line.removesuffix(wanted) for line in told if line.endswith(wanted)})
-        if not found:
+        mirrors = sorted({line.removesuffix(wanted) for line in told if line.endswith(wanted)})
+        if not mirrors:
             raise _cannot(self.wanted, f"apt's sources name no mirror of {system} {codename}")
         keys = Path(f"/usr/share/keyrings/{system.partition('-')[0]}-archive-keyring.gpg")
         signed = f" signed-by={keys}" if keys.exists() else ""
         options = f"arch={self.wanted.architecture}{signed}"
-        return [f"deb [{options}] {uri} {codename} main" for uri in found]
+        return [f"deb [{options}] {uri} {codename} main" for uri in mirrors]
 
     def _apt(self, *arguments: str) -> None:
         self._call("apt-get", *arguments, config=self.part / "apt.conf")

@@ -98,24 +98,24 @@ def _attempts(
 def environments(agent: Agent) -> tuple[Found, ...]:
     """Return what the device has: environments that still hold there, then packages of its own."""
     stamps = agent.call("environments.made")["environments"]
-    found = [_read(stamp) for stamp in stamps if holds(stamp, agent.hello)]
-    known = {one.name for one in found}
+    held = [_read(stamp) for stamp in stamps if holds(stamp, agent.hello)]
+    known = {one.name for one in held}
     for package in dict.fromkeys(RUNNERS[runtime].distribution for runtime in CHOICE):
         if version := str(agent.hello["packages"].get(package, "")):
             own = Found(name_of(agent, f"{OWN}{package}", version), package, version, (), (), "")
             if own.name not in known:
-                found.append(own)
+                held.append(own)
     # The newest first, and the device's own last.
-    return tuple(sorted(found, key=lambda one: (bool(one.path), order(one.version)), reverse=True))
+    return tuple(sorted(held, key=lambda one: (bool(one.path), order(one.version)), reverse=True))
 
 
 def matching(agent: Agent, runtime: str, name: DeviceName) -> tuple[Found, ...]:
     """Return what a device has of a runtime, in the release that a name asks for, proven or not."""
     package = RUNNERS[runtime].distribution
     return tuple(
-        one
-        for one in environments(agent)
-        if one.package == package and name.version in ("", one.version)
+        environment
+        for environment in environments(agent)
+        if environment.package == package and name.version in ("", environment.version)
     )
 
 
@@ -207,21 +207,21 @@ def _unpacked(agent: Agent, name: str, wheels: Wheels) -> str:
         raise DeviceError("EK-DEVICE-053", error.message, hint) from error
 
 
-def prove_there(agent: Agent, runtime: str, found: Found, place: Workplace) -> Prepared:
+def prove_there(agent: Agent, runtime: str, environment: Found, place: Workplace) -> Prepared:
     """Run the probe on what a device has, and stamp it. Raises what :func:`prove` raises."""
-    proven = prepared(agent, runtime, found)
+    proven = prepared(agent, runtime, environment)
     run_probe(agent, proven, place)
-    numpy = found.numpy if found.path else str(agent.hello["packages"].get("numpy", ""))
+    numpy = environment.numpy if environment.path else str(agent.hello["packages"].get("numpy", ""))
     facts = {
-        "package": found.package,
-        "version": found.version,
-        "path": list(found.path),
-        "runtimes": [*found.proven, runtime],
+        "package": environment.package,
+        "version": environment.version,
+        "path": list(environment.path),
+        "runtimes": [*environment.proven, runtime],
         "python": agent.hello["python"],
         "machine": agent.hello["machine"],
         "numpy": numpy,
     }
-    agent.call("environments.stamp", name=found.name, facts=facts)
+    agent.call("environments.stamp", name=environment.name, facts=facts)
     return proven
 
 

@@ -80,14 +80,17 @@ def kind(ask: Ask) -> Kind:
 
 
 def read(
-    ask: Ask, many: Collection[str], one: Collection[str], programs: Mapping[str, str] | None = None
+    ask: Ask,
+    whole: Collection[str],
+    first_lines: Collection[str],
+    programs: Mapping[str, str] | None = None,
 ) -> Mapping[str, bytes]:
-    """Read files there by path, of those in ``one`` the first line; and what programs print.
+    """Read files there by path, of ``first_lines`` the first line; and what programs print.
 
     ``programs`` are commands by a name of one's own, which their output has then.
     """
     mark = f"edgekit-file-{uuid.uuid4().hex}"
-    script = READ.format(many=" ".join(many), one=" ".join(one), mark=mark)
+    script = READ.format(many=" ".join(whole), one=" ".join(first_lines), mark=mark)
     for name, command in (programs or {}).items():
         script += f"echo '{mark} {name}'; {{ {command}; }} 2>/dev/null\n"
     pieces = ask(f"{script}exit 0\n").replace(b"\r\n", b"\n").split(f"{mark} ".encode())[1:]
@@ -153,13 +156,13 @@ def fast_core(ask: Ask) -> int | None:
 
 def _of(runners: Collection[int], processes: bytes) -> Mapping[str, bytes]:
     """Return the ``/proc/PID/stat`` of some processes and their children, among those of all."""
-    found = {}
+    files = {}
     for line in processes.splitlines():
         # The command in brackets may hold anything, line ends too.
         about = re.match(rb"(\d+) \(.*\) \S (\d+) ", line)
         if about and set(runners) & {int(about[1]), int(about[2])}:
-            found[f"/proc/{about[1].decode()}/stat"] = line
-    return found
+            files[f"/proc/{about[1].decode()}/stat"] = line
+    return files
 
 
 def _range(text: str) -> range:

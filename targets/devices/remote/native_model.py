@@ -52,7 +52,7 @@ def opened(lines: Sequence[str]) -> OpenedModel:
     answered.
     """
     load = 0
-    found: dict[str, dict[str, TensorInfo]] = {"input": {}, "output": {}}
+    tensors: dict[str, dict[str, TensorInfo]] = {"input": {}, "output": {}}
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "load":
@@ -61,7 +61,7 @@ def opened(lines: Sequence[str]) -> OpenedModel:
         element, scale, zero, rank, rest = rest.split(" ", 4)
         *shape, name = rest.split(" ", int(rank))
         info = TensorInfo(
-            len(found[word]),
+            len(tensors[word]),
             tuple(map(int, shape)),
             np.dtype(DTYPES[int(element)]),
             float(np.float32(float.fromhex(scale))),
@@ -70,8 +70,8 @@ def opened(lines: Sequence[str]) -> OpenedModel:
         if info.shape and info.shape[0] != 1:
             shaped = f"{word} {name!r} is shaped {list(info.shape)}"
             raise ValueError(f"{shaped}: its first dimension is no batch of 1")
-        found[word][name] = info
-    return OpenedModel(load, found["input"], found["output"])
+        tensors[word][name] = info
+    return OpenedModel(load, tensors["input"], tensors["output"])
 
 
 def encode_items(

@@ -89,10 +89,10 @@ class NativeProcess:
         first = b""
         # What a login shell prints of its own comes before.
         while not first.startswith(STARTS):
-            found = self._stream.line(self._idle)
-            if found is None:
+            printed = self._stream.line(self._idle)
+            if printed is None:
                 raise self._ended()
-            first = found
+            first = printed
         self.pid = int(first.split()[1])
         line = self._line()
         if line != "ready":
@@ -190,13 +190,13 @@ class NativeProcess:
         """Tell why the runner's answers ended."""
         while self._stream.bytes(1 << 30, lambda: None) is not None:
             pass
-        found = ENDED.search(self._stream.held)
+        match = ENDED.search(self._stream.held)
         end_group(self._process)
         said = self._told()
-        if found is None:
+        if match is None:
             self._shell.judge(self._process.returncode, said)
             return self._shell.lost("went away while a model ran")
-        status = int(found[1])
+        status = int(match[1])
         if status == TOO_LARGE:
             return too_large(self._request, self._limits)
         if status == FORSAKEN:

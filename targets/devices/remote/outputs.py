@@ -98,12 +98,12 @@ class RequestOutputs:
 
     def left(self, wanted: Range) -> list[Range]:
         """Return the ranges of items that are not here yet, in order."""
-        found, at = [], wanted[0]
+        ranges, at = [], wanted[0]
         for start, stop in sorted(self.finished):
             if start > at:
-                found.append((at, start))
+                ranges.append((at, start))
             at = max(at, stop)
-        return [*found, (at, wanted[1])] if at < wanted[1] else found
+        return [*ranges, (at, wanted[1])] if at < wanted[1] else ranges
 
     def close(self) -> None:
         """Close the files."""

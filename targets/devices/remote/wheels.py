@@ -62,13 +62,13 @@ class Platform:
         numbers = [int(number) for number in re.findall(r"\d+", self.libc_version)[:2]]
         if self.libc == "glibc" and len(numbers) == 2 and numbers[0] == 2:
             first = OLDER_GLIBC if self.machine in OLDER else FIRST_GLIBC
-            found = list(_manylinux(range(numbers[1], first - 1, -1), self.machine))
+            platforms = list(_manylinux(range(numbers[1], first - 1, -1), self.machine))
         elif self.libc == "musl" and len(numbers) == 2:
-            found = [f"musllinux_1_{n}_{self.machine}" for n in range(numbers[1], -1, -1)]
+            platforms = [f"musllinux_1_{n}_{self.machine}" for n in range(numbers[1], -1, -1)]
         else:
             return ()
         # Wheels that were built on such a machine.
-        return (*found, f"linux_{self.machine}")
+        return (*platforms, f"linux_{self.machine}")
 
 
 def _manylinux(minors: Iterable[int], machine: str) -> Iterator[str]:

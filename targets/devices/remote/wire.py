@@ -256,12 +256,12 @@ def script(connection: Connection, marker: str) -> str:
 @functools.cache
 def sources() -> bytes:
     """Return the agent's sources as its boot takes them."""
-    found = {}
+    modules = {}
     for path in sorted(AGENT.glob("*.py")):
         name = PACKAGE if path.stem == "__init__" else f"{PACKAGE}.{path.stem}"
         if path.stem != "boot":
-            found[name] = path.read_text()
-    return zlib.compress(json.dumps(found).encode())
+            modules[name] = path.read_text()
+    return zlib.compress(json.dumps(modules).encode())
 
 
 HOW = {
@@ -275,9 +275,11 @@ def no_python(address: str, said: str) -> DeviceError:
     """Return the error for a device without a Python, or with one that is too old."""
     line = said[said.index(NO_PYTHON) :].splitlines()[0]
     _, machine, system, old = line.split(":", 3)
-    found = f"; {old.rstrip(', ')}" if old else ""
+    old_text = f"; {old.rstrip(', ')}" if old else ""
     how = HOW.get(system) or (
         HOW[""] if not system else "install it there: apt-get install python3"
     )
-    message = f"{address} has no Python {OLDEST} or newer ({machine}, {system or 'unknown'}{found})"
+    message = (
+        f"{address} has no Python {OLDEST} or newer ({machine}, {system or 'unknown'}{old_text})"
+    )
     return NoPython("EK-DEVICE-031", message, how)

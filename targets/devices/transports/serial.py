@@ -20,15 +20,15 @@ ADDRESS = re.compile(r"serial://(/[^\s\x00]*?[^/\s\x00])(?:@([0-9]+))?")
 
 def parse(address: str) -> tuple[str, int]:
     """Return the port's path and the baud rate. Raises :class:`DeviceNameError`."""
-    found = ADDRESS.fullmatch(address)
-    if found is None:
+    match = ADDRESS.fullmatch(address)
+    if match is None:
         hint = f"{FORM}, such as serial:///dev/ttyACM0 or serial:///dev/ttyUSB0@921600"
         raise DeviceNameError("EK-DEVICE-012", f"{address!r} names no serial port", hint)
-    baud = int(found[2] or BAUD)
+    baud = int(match[2] or BAUD)
     if not 0 < baud <= FASTEST:
         message = f"{address!r}: {baud} is no baud rate"
         raise DeviceNameError("EK-DEVICE-012", message, f"1 to {FASTEST}, {BAUD} by default")
-    return found[1], baud
+    return match[1], baud
 
 
 def check(address: str) -> None:

@@ -68,15 +68,15 @@ class SshAddress:
 
 def parse(address: str) -> SshAddress:
     """Return the parts of ``ssh://…``. Raises :class:`DeviceNameError` where it is malformed."""
-    found = ADDRESS.fullmatch(address)
-    if found is None or int(found["port"] or 1) not in range(1, 1 << 16):
+    match = ADDRESS.fullmatch(address)
+    if match is None or int(match["port"] or 1) not in range(1, 1 << 16):
         password = re.match(r"ssh://[^/@]*:[^/@]*@", address)
         why = "a password has no place in it: use a key, or an agent. " if password else ""
         raise _malformed(address, f"{why}It has the form {FORM}, [HOST] for an IPv6 address")
-    user, folder = unquote(found["user"] or ""), _folder(address, found["path"] or "")
+    user, folder = unquote(match["user"] or ""), _folder(address, match["path"] or "")
     if user and not USER.fullmatch(user):
         raise _malformed(address, f"{user!r} is no name of a user")
-    return SshAddress(user, found["ipv6"] or found["host"], found["port"] or "", folder)
+    return SshAddress(user, match["ipv6"] or match["host"], match["port"] or "", folder)
 
 
 def _folder(address: str, path: str) -> str:

@@ -28,7 +28,7 @@ def stated_arrays(
     ``called`` are the names of the labels and of columns, which a feature keeps. Raises
     :class:`DataError` with the place of a feature that is missing or holds something else.
     """
-    found: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     pictures: list[images.Picture] = []
     for name, feature in stated.items():
         kind = features[name].WhichOneof("kind") if name in features else None
@@ -38,13 +38,13 @@ def stated_arrays(
             hint = f"it has {', '.join(sorted(features))[:300]}; [data.features] default fills in"
             raise DataError(CODE, message, hint)
         if kind is None:
-            found[key] = np.full(feature.shape, feature.default, feature.dtype)
+            arrays[key] = np.full(feature.shape, feature.default, feature.dtype)
         elif feature.dtype == IMAGE:
             pictures.append(_picture(where, name, features[name], spec))
-            found[key] = pictures[-1].array
+            arrays[key] = pictures[-1].array
         else:
-            found[key] = _numbers(where, name, features[name], kind, feature)
-    return found, pictures
+            arrays[key] = _numbers(where, name, features[name], kind, feature)
+    return arrays, pictures
 
 
 def _picture(where: str, name: str, value: Any, spec: Preprocess) -> images.Picture:

@@ -99,10 +99,10 @@ def _opened(source: str) -> tuple[Any, str]:
     """Return the builder of what was prepared, and the split."""
     import tensorflow_datasets as tfds
 
-    found = SOURCE.match(source)
-    if found is None:
+    match = SOURCE.match(source)
+    if match is None:
         raise DataError(CODE, f"{source} names no dataset", "write tfds:NAME, or tfds:NAME@SPLIT")
-    name, split = found["name"], found["split"] or "train"
+    name, split = match["name"], match["split"] or "train"
     try:
         builder = tfds.builder(name, try_gcs=False)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:

@@ -82,11 +82,11 @@ def _gathered(
 
 
 def _with_layers(details: Details, layers: Mapping[str, LayerErrors | str]) -> Details:
-    def of(name: str, one: CandidateDetails) -> CandidateDetails:
+    def of(name: str, candidate: CandidateDetails) -> CandidateDetails:
         errors = layers.get(name, LAYERS_UNASKED)
         if isinstance(errors, str):
-            return replace(one, absent={**one.absent, "layers": errors})
-        return replace(one, layers=errors)
+            return replace(candidate, absent={**candidate.absent, "layers": errors})
+        return replace(candidate, layers=errors)
 
     found = {name: of(name, one) for name, one in details.candidates.items()}
     return replace(details, candidates=found)
@@ -191,13 +191,13 @@ def _with_pictures(
     drawn = parts.make("pictures", lambda: item_pictures(run, items, index), NO_PICTURES)
     held = frozenset(pictures.add(drawn))
 
-    def shown(one: CandidateDetails) -> CandidateDetails:
-        keys = [f"{JUDGED}-{item.number}" for item in one.worst_items]
+    def shown(candidate: CandidateDetails) -> CandidateDetails:
+        keys = [f"{JUDGED}-{item.number}" for item in candidate.worst_items]
         return replace(
-            one,
+            candidate,
             worst_items=tuple(
                 replace(item, picture=key if key in held else "")
-                for item, key in zip(one.worst_items, keys, strict=True)
+                for item, key in zip(candidate.worst_items, keys, strict=True)
             ),
         )
 

@@ -118,10 +118,12 @@ def _boxes(
         return [()] * len(listed)
     least = picture_scores(labels, answers).least
 
-    def drawn(row: Array, found: bool) -> DrawnBox:
-        left, top, right, bottom = map(float, row[2:6] if found else row[1:5])
-        name = str(called(int(row[1] if found else row[0]), items))
-        return DrawnBox(found, left, top, right, bottom, name, float(row[0]) if found else None)
+    def drawn(row: Array, predicted: bool) -> DrawnBox:
+        left, top, right, bottom = map(float, row[2:6] if predicted else row[1:5])
+        name = str(called(int(row[1] if predicted else row[0]), items))
+        return DrawnBox(
+            predicted, left, top, right, bottom, name, float(row[0]) if predicted else None
+        )
 
     return [
         (

@@ -200,10 +200,10 @@ def _slowdown(
     there = document.get("places", {}).get(row.place, {})
     noises = [calibration, Measurement(**there.get("calibration", document["calibration"]))]
     interval = ratio(*intervals)
-    found = Measurement(interval.value, "1", low=interval.low, high=interval.high)
+    slowdown = Measurement(interval.value, "1", low=interval.low, high=interval.high)
     noisier = max(noises, key=lambda one: one.value or 0.0)
-    status, told = decide_time(found, 1 + limit, _made(noisier), "of the baseline", 1.0)
-    measured, bound = widened(found, _made(noisier)), Bound(1 + limit, "1", share="%")
+    status, told = decide_time(slowdown, 1 + limit, _made(noisier), "of the baseline", 1.0)
+    measured, bound = widened(slowdown, _made(noisier)), Bound(1 + limit, "1", share="%")
     fix = fixes.unless_passed(status, fixes.of_time(status))
     return CheckResult("slowdown", row.id, "", status, told, shown, True, measured, bound, fix)
 

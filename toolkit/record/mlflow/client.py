@@ -119,10 +119,10 @@ class Client:
         """Return the sizes of the artefacts that are there, in the folders that files go to."""
         folders = {posixpath.dirname(file.path) for file in files}
         return {
-            str(one.path): int(one.file_size)
+            str(artefact.path): int(artefact.file_size)
             for folder in sorted(folders)
-            for one in self._client.list_artifacts(run, folder or None)
-            if not one.is_dir and one.file_size is not None
+            for artefact in self._client.list_artifacts(run, folder or None)
+            if not artefact.is_dir and artefact.file_size is not None
         }
 
     def _register(self, entry: Entry, run: Any) -> None:

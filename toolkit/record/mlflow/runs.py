@@ -128,9 +128,9 @@ def lineage_text(report: Report, commit: str) -> str:
             "model": candidates[target.candidate].sha256,
             "semantic_hash": candidates[target.candidate].semantic_hash,
             "bundles": [
-                {"kind": one.kind, "file": one.path.name, "sha256": one.sha256}
-                for one in (target.bundle, *target.further_bundles)
-                if one is not None
+                {"kind": bundle.kind, "file": bundle.path.name, "sha256": bundle.sha256}
+                for bundle in (target.bundle, *target.further_bundles)
+                if bundle is not None
             ],
         }
         for target in report.targets

@@ -72,14 +72,14 @@ def read_golden(path: Path) -> Golden:
 def parse_golden(document: Mapping[str, Any], target: str = "") -> Golden:
     """Return golden statistics that were read, as what a batch is held against."""
     features = {
-        one["name"]: GoldenFeature(
-            one["name"],
-            one["side"],
-            np.array(one["edges"], np.float64),
-            np.array(one["counts"], np.int64),
-            one["nan"],
+        feature["name"]: GoldenFeature(
+            feature["name"],
+            feature["side"],
+            np.array(feature["edges"], np.float64),
+            np.array(feature["counts"], np.int64),
+            feature["nan"],
         )
-        for one in document["features"]
+        for feature in document["features"]
     }
     told = document["classes"]
     classes = None

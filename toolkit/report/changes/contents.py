@@ -55,19 +55,19 @@ def operator_changes(
     """Return the operators that came, went or changed, in alphabetical order."""
     old, new = _counted(before), _counted(now)
     return tuple(
-        OperatorChange(name, (was[0], found[0]), (was[1], found[1]))
+        OperatorChange(name, (was[0], latest[0]), (was[1], latest[1]))
         for name in sorted({*old, *new})
-        if (was := old.get(name, (0, 0))) != (found := new.get(name, (0, 0)))
+        if (was := old.get(name, (0, 0))) != (latest := new.get(name, (0, 0)))
     )
 
 
 def _counted(operators: tuple[Operator, ...]) -> dict[str, tuple[int, int]]:
     """Return how often each operator occurs, and its latest version."""
-    found: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
     for operator in operators:
-        count, version = found.get(operator.name, (0, 0))
-        found[operator.name] = count + operator.count, max(version, operator.version)
-    return found
+        count, version = counts.get(operator.name, (0, 0))
+        counts[operator.name] = count + operator.count, max(version, operator.version)
+    return counts
 
 
 def layer_deltas(before: CandidateDetails | None, now: CandidateDetails | None) -> LayerDeltas:

@@ -41,11 +41,12 @@ def overlay(before: Run, now: Run) -> Overlay | Absent:
     for chart in (old, new):
         if isinstance(chart, Absent):
             return Absent(title, chart.reason)
-    was, found = _points(old), _points(new)
+    was, current = _points(old), _points(new)
     points = tuple(
-        OverlayPoint(name, was.get(name), found.get(name)) for name in dict.fromkeys((*found, *was))
+        OverlayPoint(name, was.get(name), current.get(name))
+        for name in dict.fromkeys((*current, *was))
     )
-    drawn = [*was.values(), *found.values()]
+    drawn = [*was.values(), *current.values()]
     return Overlay(
         title,
         _text(points),

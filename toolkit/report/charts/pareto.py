@@ -95,13 +95,13 @@ def _point(model: Model, metric: Reading, rivals: Sequence[Model], run: Run) -> 
     )
 
 
-def _dominates(one: Model, other: Model, higher_is_better: bool) -> bool:
+def _dominates(model: Model, other: Model, higher_is_better: bool) -> bool:
     """Tell whether one is no larger and no worse than the other, and better in one of the two."""
-    mine, its = _value(one), _value(other)
-    if one.id == other.id or mine is None or its is None:
+    mine, its = _value(model), _value(other)
+    if model.id == other.id or mine is None or its is None:
         return False
     gain = mine - its if higher_is_better else its - mine
-    return one.bytes <= other.bytes and gain >= 0 and (one.bytes < other.bytes or gain > 0)
+    return model.bytes <= other.bytes and gain >= 0 and (model.bytes < other.bytes or gain > 0)
 
 
 def _text(run: Run, rivals: Sequence[Model]) -> str:

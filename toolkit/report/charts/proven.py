@@ -8,17 +8,17 @@ from edgekit.report.charts.run import Model
 from edgekit.types import Measurement
 
 
-def faster(one: Model, other: Model) -> bool:
+def faster(model: Model, other: Model) -> bool:
     """Tell whether one is proven faster: its median's interval ends below the other's, or the
     ratio of both, timed in turns, lies on one side of 1.
 
     Only the ratio to the reference is measured, so it counts where one of the two is that.
     """
-    if other.is_reference and below(one.ratio, 1.0):
+    if other.is_reference and below(model.ratio, 1.0):
         return True
-    if one.is_reference and above(other.ratio, 1.0):
+    if model.is_reference and above(other.ratio, 1.0):
         return True
-    return apart(_median(one), _median(other))
+    return apart(_median(model), _median(other))
 
 
 def loses_least(models: Sequence[Model]) -> Model | None:

@@ -126,15 +126,15 @@ def worst_of(first: str, reference: str, details: Details | None) -> Section:
     view = tuple(
         WorstItems(
             name,
-            one.worst_items[0].score_name,
-            one.worst_items,
+            side.worst_items[0].score_name,
+            side.worst_items,
             {
                 item.picture: _size(details.pictures[item.picture])
-                for item in one.worst_items
+                for item in side.worst_items
                 if item.boxes and item.picture
             },
         )
-        for name, one in sides
+        for name, side in sides
     )
     return Section("worst", title, "worst.html.j2", view)
 

@@ -21,22 +21,22 @@ MOST_CLASSES = 100
 
 
 def embedded(
-    report: Report, details: Details | None, found: charts.Charts
+    report: Report, details: Details | None, available: charts.Charts
 ) -> tuple[Mapping[str, Json], Mapping[str, str]]:
     """Return the charts and the pictures of a page by name, the most looked at first."""
-    return embedded_of(models.leading(report), details, found)
+    return embedded_of(models.leading(report), details, available)
 
 
 def embedded_of(
-    first: str, details: Details | None, found: charts.Charts
+    first: str, details: Details | None, available: charts.Charts
 ) -> tuple[Mapping[str, Json], Mapping[str, str]]:
     """Return the charts and the pictures of a page whose reader looks for this model first."""
-    return _charts(first, details, found), _pictures(first, details)
+    return _charts(first, details, available), _pictures(first, details)
 
 
-def _charts(first: str, details: Details | None, found: charts.Charts) -> Mapping[str, Json]:
-    names = sorted(found, key=lambda name: " of " in name and not name.endswith(f" of {first}"))
-    drawn = {name: _plain(found[name]) for name in names if found[name].kind in KINDS}
+def _charts(first: str, details: Details | None, available: charts.Charts) -> Mapping[str, Json]:
+    names = sorted(available, key=lambda name: " of " in name and not name.endswith(f" of {first}"))
+    drawn = {name: _plain(available[name]) for name in names if available[name].kind in KINDS}
     drawn |= inputs.drawings(details)
     kept, left = {}, MOST_OF_CHARTS
     for name, chart in drawn.items():

@@ -92,15 +92,18 @@ def drawings(details: Details | None) -> Mapping[str, Json]:
     """Return the histograms and curves of the inputs, as the script draws them."""
     drawn: dict[str, Json] = {}
     for use, side in _sides(details) if details else ():
-        for name, one in side.inputs.items():
+        for name, distribution in side.inputs.items():
             text = f"Values of {name} over the {side.items:,} items that {ITEMS[use]}."
-            if one.histogram is not None:
+            if distribution.histogram is not None:
                 chart = {"kind": "histogram", "title": f"Values of {name}, {use}", "text": text}
-                drawn[f"values of {name}, {use}"] = {**chart, **plain(one.histogram)}
-            if one.envelope is not None:
+                drawn[f"values of {name}, {use}"] = {**chart, **plain(distribution.histogram)}
+            if distribution.envelope is not None:
                 text = f"{name} along its values: least and most of {side.items:,} items."
                 chart = {"kind": "curves", "title": f"Course of {name}, {use}", "text": text}
-                curves = {"envelope": plain(one.envelope), "examples": plain(one.examples)}
+                curves = {
+                    "envelope": plain(distribution.envelope),
+                    "examples": plain(distribution.examples),
+                }
                 drawn[f"course of {name}, {use}"] = {**chart, **curves}
     return drawn
 
@@ -128,8 +131,11 @@ def _input(name: str, sides: Mapping[str, DataDetails]) -> InputView:
         tuple(_range(use, one.range, percentiles) for use, one in by_use.items() if one.range),
         tuple(
             (f"{kind} of {name}, {use}", use)
-            for use, one in by_use.items()
-            for kind, part in (("values", one.histogram), ("course", one.envelope))
+            for use, distribution in by_use.items()
+            for kind, part in (
+                ("values", distribution.histogram),
+                ("course", distribution.envelope),
+            )
             if part is not None
         ),
         tuple((use, one.pictures) for use, one in by_use.items() if one.pictures),

@@ -36,17 +36,17 @@ def leading(report: Report) -> str:
     return min(sized, key=lambda one: one.bytes).id if sized else report.reference.title
 
 
-def picked(report: Report, found: charts.Charts, kind: str) -> Picked | str:
+def picked(report: Report, available: charts.Charts, kind: str) -> Picked | str:
     """Return the charts of a kind by model, or why there is none."""
     names = [report.reference.title, *(one.id for one in report.candidates)]
-    return chosen(names, leading(report), found, kind)
+    return chosen(names, leading(report), available, kind)
 
 
-def chosen(names: Sequence[str], first: str, found: charts.Charts, kind: str) -> Picked | str:
+def chosen(names: Sequence[str], first: str, available: charts.Charts, kind: str) -> Picked | str:
     """Return the charts of a kind of some models, or why there is none."""
     drawn, reasons = [], dict[str, list[str]]()
     for name in names:
-        chart = found.get(f"{kind} of {name}")
+        chart = available.get(f"{kind} of {name}")
         if isinstance(chart, charts.Absent):
             reasons.setdefault(chart.reason, []).append(name)
         elif chart is not None:
@@ -59,10 +59,10 @@ def chosen(names: Sequence[str], first: str, found: charts.Charts, kind: str) ->
 
 
 def section(
-    report: Report, found: charts.Charts, kind: str, anchor: str, title: str, remedy: str
+    report: Report, available: charts.Charts, kind: str, anchor: str, title: str, remedy: str
 ) -> Section:
     """Return the section of a kind of chart; ``remedy`` says what would fill it."""
-    return shown(picked(report, found, kind), anchor, title, remedy)
+    return shown(picked(report, available, kind), anchor, title, remedy)
 
 
 def shown(view: Picked | str, anchor: str, title: str, remedy: str) -> Section:

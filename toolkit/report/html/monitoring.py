@@ -83,38 +83,42 @@ class RecordsView:
     more: int
 
 
-def page(found: Monitored) -> str:
+def page(monitored: Monitored) -> str:
     """Return the page of a batch as one HTML document that loads nothing."""
-    title = f"{found.name} {found.version}"
-    subtitle = report.heading(found)
-    footer = f"edgekit {edgekit.__version__}, golden statistics {found.golden[:12]}"
-    return render(Page(title, subtitle, badge(found.status), tuple(_sections(found)), footer))
+    title = f"{monitored.name} {monitored.version}"
+    subtitle = report.heading(monitored)
+    footer = f"edgekit {edgekit.__version__}, golden statistics {monitored.golden[:12]}"
+    return render(
+        Page(title, subtitle, badge(monitored.status), tuple(_sections(monitored)), footer)
+    )
 
 
-def _sections(found: Monitored) -> Iterator[Section]:
+def _sections(monitored: Monitored) -> Iterator[Section]:
     verdict = VerdictView(
-        badge(found.status),
-        MEANINGS.get(found.status, ""),
-        found.exit_code,
-        tuple(map(_row, _worst_first(found))),
+        badge(monitored.status),
+        MEANINGS.get(monitored.status, ""),
+        monitored.exit_code,
+        tuple(map(_row, _worst_first(monitored))),
     )
     yield Section("verdict", "Verdict", "monitored.html.j2", verdict)
     for kind, title in TITLES.items():
         charts = tuple(
             _chart(row, row.distribution)
-            for row in _worst_first(found)
+            for row in _worst_first(monitored)
             if row.kind == kind and row.distribution is not None
         )
         if charts:
             yield Section(kind, title, "distributions.html.j2", charts)
-    devices = tuple((name or "not named", f"{count:,}") for name, count in found.devices.items())
-    refused = tuple((f"{one.file}:{one.line}", one.kind, one.reason) for one in found.refused)
-    more = sum(found.refused_kinds.values()) - len(refused)
+    devices = tuple(
+        (name or "not named", f"{count:,}") for name, count in monitored.devices.items()
+    )
+    refused = tuple((f"{one.file}:{one.line}", one.kind, one.reason) for one in monitored.refused)
+    more = sum(monitored.refused_kinds.values()) - len(refused)
     yield Section("records", "Records", "records.html.j2", RecordsView(devices, refused, more))
 
 
-def _worst_first(found: Monitored) -> list[MonitoredRow]:
-    return sorted(found.rows, key=lambda row: -report.LEVELS.get(row.status, 3))
+def _worst_first(monitored: Monitored) -> list[MonitoredRow]:
+    return sorted(monitored.rows, key=lambda row: -report.LEVELS.get(row.status, 3))
 
 
 def _row(row: MonitoredRow) -> RowView:

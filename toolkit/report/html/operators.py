@@ -77,13 +77,13 @@ def section(report: Report, details: Details | None) -> Section:
 
 
 def _file(candidate: Candidate, details: Details | None) -> FileOperators:
-    one = details.candidates.get(candidate.id) if details else None
+    candidate_details = details.candidates.get(candidate.id) if details else None
     listed = tuple((op.name, str(op.version), f"{op.count:,}") for op in candidate.operators)
     need = candidate.minimum_runtime
     release, forced_by = (need.release, need.forced_by) if need else ("", "")
-    if one is None or one.operators is None:
+    if candidate_details is None or candidate_details.operators is None:
         return FileOperators(candidate.id, listed, release=release, forced_by=forced_by)
-    operators = one.operators
+    operators = candidate_details.operators
     counts = Counter(row.kind for row in operators.rows)
     return FileOperators(
         candidate.id,

@@ -94,17 +94,22 @@ def waivers(report: Report) -> tuple[WaiverRow, ...]:
     waived = [check.waiver for check in report.verdict.checks if check.waiver is not None]
     return tuple(
         WaiverRow(
-            str(one["check"]),
-            str(one.get("target", "")),
-            str(one.get("candidate", "")),
-            str(one["reason"]),
-            str(one["expires"]),
+            str(waiver["check"]),
+            str(waiver.get("target", "")),
+            str(waiver.get("candidate", "")),
+            str(waiver["reason"]),
+            str(waiver["expires"]),
             any(
                 (each.check, each.target, each.candidate, each.reason)
-                == (one["check"], one.get("target", ""), one.get("candidate", ""), one["reason"])
+                == (
+                    waiver["check"],
+                    waiver.get("target", ""),
+                    waiver.get("candidate", ""),
+                    waiver["reason"],
+                )
                 for each in waived
             ),
             f"/settings/waivers/{number}",
         )
-        for number, one in enumerate(report.settings.get("waivers", ()))
+        for number, waiver in enumerate(report.settings.get("waivers", ()))
     )
