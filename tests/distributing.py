@@ -30,6 +30,29 @@ def net(K):
 def keras3(): return net(keras)
 def keras2(): return net(tf_keras)
 """
+# What Keras does with that model.
+STEP = """
+import tensorflow as tf
+
+counted = tf.Variable(0)
+
+def losses(y, logits):
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(y, [-1]), logits)
+
+def train_step(model, optimizer, batch):
+    x, y = batch
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(losses(y, model(x, training=True)))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    counted.assign_add(1)
+    return {"loss": loss, "items": tf.cast(tf.shape(x)[0], tf.float32)}
+
+def test_step(model, batch):
+    x, y = batch
+    return {"loss": losses(y, model(x, training=False))}
+"""
+OWN = {"loop": "steps.py:train_step", "validation_step": "steps.py:test_step"}
 # The last of the 7 batches, of 21 items, and what is validated on cannot be halved.
 ITEMS, HELD, BATCH, EPOCHS = 234, 21, 32, 4
 STEPS = 7 * EPOCHS
@@ -37,6 +60,7 @@ STEPS = 7 * EPOCHS
 
 def prepare(folder: Path) -> None:
     (folder / "model.py").write_text(MODEL)
+    (folder / "steps.py").write_text(STEP)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(ITEMS, 8, 8, 1)).astype("float32")
     np.savez(folder / "train.npz", x=x, y=(np.abs(x).mean((1, 2, 3)) * 1e4).astype(int) % 10)

@@ -16,14 +16,15 @@ class Strategy:
     """A strategy of ``tf.distribute`` by its name in ``[train] strategy``.
 
     ``task`` is what most of its processes are called in a cluster, empty where there is one
-    process; ``watched`` says whether its trainings are, as others, and ``untested`` why nobody has
-    seen it run, if so.
+    process; ``watched`` says whether its trainings are, as others, ``no_loop`` why it runs no step
+    of the user's own, and ``untested`` why nobody has seen it run, if so.
     """
 
     name: str
     what: str
     task: str = ""
     watched: bool = False
+    no_loop: str = ""
     untested: str = ""
 
 
@@ -39,11 +40,17 @@ ROWS = (
         PARAMETER_SERVER,
         "weights on servers, workers that train on them at their own pace",
         task="worker",
+        no_loop="its workers share no batch whose gradients and figures could be put together",
     ),
-    Strategy("central_storage", "one process, weights on the CPU, computed on its devices"),
+    Strategy(
+        "central_storage",
+        "one process, weights on the CPU, computed on its devices",
+        no_loop="that gradients and figures are put together right was proven on mirrored weights",
+    ),
     Strategy(
         "tpu",
         "the cores of a TPU",
+        no_loop="edgekit's tests have no TPU to prove it on",
         untested="edgekit's tests have no TPU: it follows TensorFlow's public API",
     ),
 )

@@ -322,10 +322,10 @@ class TrainTable(Table):
             raise ValueError(
                 f"strategy = {self.strategy!r} runs no lines one by one: leave out eager"
             )
-        if self.loop and self.strategy != "default":
+        if self.loop and (why := STRATEGIES[self.strategy].no_loop):
             raise ValueError(
-                f"strategy = {self.strategy!r} takes no loop of your own: each replica would apply"
-                " the gradients of its own mean, and the sum of them be too large"
+                f"strategy = {self.strategy!r} takes no loop of your own: {why}; mirrored and"
+                " multi_worker do"
             )
         return self
 

@@ -20,7 +20,8 @@ from edgekit.store import write_text
 from edgekit.training import loop
 from edgekit.training.compiling import compile_model, own_steps_at_once, recompile
 from edgekit.training.curves import curves
-from edgekit.training.distribution.scope import at_once, prepared, spread
+from edgekit.training.distribution.scope import at_once, kind_of_step, prepared
+from edgekit.training.distribution.team import team
 from edgekit.training.eager import line_by_line
 from edgekit.training.evidence import evidence
 from edgekit.training.feed import Feed, Training, described
@@ -204,7 +205,7 @@ def fit(
     stages, outcome = stages_of(settings, job.training.epochs), loop.Outcome(())
     task, facts = "", []
     feed = Feed.of(model, job.training, more.held_out)
-    with stepping(model, settings, job.root):
+    with stepping(model, settings, job.root, kind_of_step()):
         for stage in stages:
             freeze(model, stage)
             if stage.number == 1:
@@ -256,7 +257,7 @@ def _stage(
     epochs = begin + stage.epochs
     with noticed(alarms) as retracing, prepared(model, feed, settings) as feed:
         # A coordinator's batches are not told of, nor is what is traced for them.
-        heard = heard if spread() else [*heard, retracing.callback(model)]
+        heard = [*heard, retracing.callback(model)] if team().in_step else heard
         validation = feed.validation()
         after = loop.run(model, feed, epochs, saving, choice, heard, most, validation, before)
     return replace(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ProjectError
-from edgekit.models.load import library
+from edgekit.models.load import is_keras3, library
 from edgekit.project.train import TrainTable
 from edgekit.usercode import place, resolve
 
@@ -33,7 +33,7 @@ class Figures:
         """Take the figures of a batch in, and return the means so far."""
         import tensorflow as tf
 
-        items = tf.shape(tf.nest.flatten(batch)[0])[0]
+        items = items_of(batch)
         means = {}
         for name, value in figures.items():
             mean = self._mean(name)
@@ -92,6 +92,8 @@ class Applied:
 class OwnStep:
     """The functions that a model is trained and validated by, as the project names them."""
 
+    figures = Figures
+
     def __init__(self, model: Any, settings: TrainTable, root: Path) -> None:
         self._model = model
         self.source = settings.loop or ""
@@ -101,8 +103,8 @@ class OwnStep:
             words = "model, batch"
             source = settings.validation_step
             self._validate = _step(source, root, 2, "validation_step", words)
-        self._figures = Figures(model, "")
-        self._held_out = Figures(model, "held_out_")
+        self._figures = self.figures(model, "")
+        self._held_out = self.figures(model, "held_out_")
         self._graphs: dict[Step, Any] = {}
 
     @property
@@ -117,8 +119,8 @@ class OwnStep:
 
     def train(self, batch: Any) -> dict[str, Any]:
         """Take a training step."""
-        found = self._called(self._function, self._model, self._model.optimizer, batch)
-        return self._figures(found, batch)
+        optimizer = self._optimizer(batch)
+        return self._figures(self._called(self._function, self._model, optimizer, batch), batch)
 
     def validate(self, batch: Any) -> dict[str, Any]:
         """Validate a batch."""
@@ -135,9 +137,8 @@ class OwnStep:
 
         applied = Applied(self._model.optimizer)
         # A graph of its own would keep its gradients to itself.
-        function = getattr(self._function, "python_function", self._function)
-        converted = tf.autograph.to_graph(function)
-        figures = _checked(converted(self._model, applied, batch), function)
+        converted = tf.autograph.to_graph(python_function(self._function))
+        figures = self._checked(converted(self._model, applied, batch), self._function)
         if not applied.pairs:
             raise ValueError(f"{self.source} applies no gradients by the optimizer it is given")
         return figures.get("loss", 0.0), applied.pairs
@@ -154,39 +155,87 @@ class OwnStep:
         self._figures.forget()
         self._held_out.forget()
 
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Let a process alone do as it likes."""
+        yield
+
+    def _optimizer(self, batch: Any) -> Any:
+        """Return the optimizer that the user's function is given."""
+        return self._model.optimizer
+
     def _called(self, function: Step, *arguments: Any) -> Mapping[str, Any]:
         import tensorflow as tf
 
         if getattr(self._model, "run_eagerly", False):
-            return _checked(function(*arguments), function)
+            return self._checked(function(*arguments), function)
         # Keras converts no Python of a step, such as an if on a tensor; a tf.function does.
         is_graph = hasattr(function, "get_concrete_function")
         graph = self._graphs.setdefault(function, function if is_graph else tf.function(function))
-        return _checked(graph(*arguments), function)
+        return self._checked(graph(*arguments), function)
+
+    @staticmethod
+    def _checked(figures: Any, function: Step) -> Mapping[str, Any]:
+        named = isinstance(figures, Mapping) and all(isinstance(name, str) for name in figures)
+        if named and figures:
+            return dict(figures)
+        message = (
+            f"{place(function)}: a step returned {type(figures).__name__}, not a dict of figures"
+        )
+        raise ProjectError(CODE, message, 'return them by name: return {"loss": loss}')
 
 
 @contextmanager
-def stepping(model: Any, settings: TrainTable, root: Path) -> Iterator[OwnStep | None]:
-    """Have a model take the user's own step, where the settings name one.
+def stepping(
+    model: Any, settings: TrainTable, root: Path, kind: type[OwnStep] = OwnStep
+) -> Iterator[OwnStep | None]:
+    """Have a model take the user's own step, where the settings name one: it is of a ``kind``.
 
     Raises :class:`ProjectError` where it takes other arguments.
     """
     if settings.loop is None:
         yield None
         return
-    step = OwnStep(model, settings, root)
+    step = kind(model, settings, root)
     put = {ATTRIBUTE: step, "train_step": step.train}
+    if is_keras3(model):
+        put["get_metrics_result"] = _results(model.get_metrics_result)
     if step.validates:
         put["test_step"] = step.validate
     for name, value in put.items():
         # Neither Keras may track what is put here for the time of a training.
         object.__setattr__(model, name, value)
     try:
-        yield step
+        with step.guarded():
+            yield step
     finally:
         for name in put:
             object.__delattr__(model, name)
         step.forget()
+
+
+def items_of(batch: Any) -> Any:
+    """Count the items of a batch, as a tensor."""
+    import tensorflow as tf
+
+    return tf.shape(tf.nest.flatten(batch)[0])[0]
+
+
+def python_function(function: Step) -> Step:
+    """Return what a ``tf.function`` was made of; other functions are it."""
+    plain: Step = getattr(function, "python_function", function)
+    return plain
+
+
+def _results(stock: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    def results() -> dict[str, Any]:
+        """Return the results of a model's metrics: none before a validation has built them."""
+        try:
+            return stock()
+        except ValueError:
+            return {}
+
+    return results
 
 
 def own_step(model: Any) -> OwnStep | None:
@@ -216,10 +265,3 @@ def _step(source: str, root: Path, count: int, key: str, words: str) -> Step:
         message = f"[train] {key} = {source!r} does not take ({words}): {error}"
         raise ProjectError(CODE, message, f"{place(function)}: def step({words})") from error
     return function
-
-
-def _checked(figures: Any, function: Step) -> Mapping[str, Any]:
-    if isinstance(figures, Mapping) and figures and all(isinstance(name, str) for name in figures):
-        return figures
-    message = f"{place(function)}: a step returned {type(figures).__name__}, not a dict of figures"
-    raise ProjectError(CODE, message, 'return them by name: return {"loss": loss}')

@@ -72,6 +72,12 @@ def build_optimizer(model: Any) -> None:
         optimizer._create_all_weights(model.trainable_variables)
 
 
+def value_of(variable: Any) -> Any:
+    """Return TensorFlow's variable behind one of Keras 3's; tf_keras's are it."""
+    value = getattr(variable, "value", variable)
+    return variable if callable(value) else value
+
+
 def _named(groups: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
     """Name variables by group and number, each once."""
     seen: set[int] = set()

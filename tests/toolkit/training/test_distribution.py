@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distributing import STEPS, prepare, settings, training
+from distributing import OWN, STEPS, prepare, settings, training
 from forking import tensorflow_script
 
 from conftest import EDGEKIT, once
@@ -44,14 +44,15 @@ ALONE = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from distributing import training, settings
+from distributing import OWN, training, settings
 from edgekit.training.distribution.place import Place
 from edgekit.training.members import train_member
 from edgekit.training.watch.settings import Settings, Watching
-folder, function, strategy = Path(sys.argv[2]), *sys.argv[3:]
+folder, function, strategy, *own = Path(sys.argv[2]), *sys.argv[3:]
 more = {} if strategy == "default" else {"replicas": 2}
+more |= OWN if own else {}
 table = settings(strategy, **more)
-partial = folder / f"{function}-{strategy}"
+partial = folder / "-".join((function, strategy, *own))
 logs = partial / "logs"
 watching = Watching(Settings(every=5, share=1.0), logs) if more else None
 training, source = training(folder), f"model.py:{function}"
@@ -130,31 +131,48 @@ def members(folder: Path, function: str, table: TrainTable, started: dict[str, W
 
 @pytest.mark.slow
 @pytest.mark.parametrize("function", ["keras3", "keras2"])
-def test_mirrored_on_two_devices_ends_as_one_process(alone: Path, function: str) -> None:
-    tensorflow_script(ALONE, TESTS, alone, function, "mirrored")
-    one, two = state(alone / f"{function}-default"), state(alone / f"{function}-mirrored")
+@pytest.mark.parametrize("own", [(), ("own",)], ids=["fit", "own"])
+def test_mirrored_on_two_devices_ends_as_one_process(
+    alone: Path, function: str, own: tuple[str, ...]
+) -> None:
+    tensorflow_script(ALONE, TESTS, alone, function, "mirrored", *own)
+    folder = alone / "-".join((function, "mirrored", *own))
+    one, two = state(alone / f"{function}-default"), state(folder)
     assert furthest(one, two) < 1e-5
     assert two.memory["rows"][-1]["val_loss"] == pytest.approx(one.memory["rows"][-1]["val_loss"])
+    if own:
+        _figures_are_of_all_items(one, two)
     # It was watched, one process was not.
-    tags = (alone / f"{function}-mirrored" / "tags").read_text().splitlines()
+    tags = (folder / "tags").read_text().splitlines()
     assert any(tag.startswith("gradients/conv2d/kernel") for tag in tags), tags
 
 
+def _figures_are_of_all_items(of_one: State, of_two: State) -> None:
+    """The figures that an own step returns, beside those of Keras's in one process."""
+    for row, other in zip(of_two.memory["rows"], of_one.memory["rows"], strict=True):
+        assert row["loss"] == pytest.approx(other["loss"], rel=1e-5)
+        # Parts have 16 items, and those of the last batch of an epoch 10 and 11.
+        assert row["items"] == pytest.approx((192 * 16 + 10 * 10 + 11 * 11) / 213)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("own", [{}, OWN], ids=["fit", "own"])
 def test_killed_workers_end_with_the_bits_of_those_that_were_not(
-    alone: Path, tmp_path: Path
+    alone: Path, tmp_path: Path, own: dict[str, str]
 ) -> None:
     whole_folder, killed_folder = tmp_path / "whole", tmp_path / "killed"
     whole_folder.mkdir()
     prepare(whole_folder)
-    table = settings("multi_worker", workers=2)
+    table = settings("multi_worker", workers=2, **own)
     done = cluster.together(members(whole_folder, "keras3", table, {}), table)
     assert not done.deaths
     first, second = done.results
     assert first["weights"] == second["weights"]
     whole = state(whole_folder / "keras3-multi_worker")
     _is_of_one_process(whole, alone, "keras3")
-    after = _killed(killed_folder, "keras3")
+    if own:
+        _figures_are_of_all_items(state(alone / "keras3-default"), whole)
+    after = _killed(killed_folder, "keras3", **own)
     assert all((after.arrays[n] == whole.arrays[n]).all() for n in whole.arrays)
     # The sums behind the figures of an epoch are put together in another order.
     for row, other in zip(after.memory["rows"], whole.memory["rows"], strict=True):
@@ -172,11 +190,11 @@ def _is_of_one_process(of_two: State, alone: Path, function: str) -> None:
     assert of_two.memory["best"]["epoch"] == one.memory["best"]["epoch"]
 
 
-def _killed(folder: Path, function: str) -> State:
+def _killed(folder: Path, function: str, **own: str) -> State:
     """Kill a worker in mid-epoch, and after that the chief: what the training comes to."""
     folder.mkdir()
     prepare(folder)
-    table, started = settings("multi_worker", workers=2), {}
+    table, started = settings("multi_worker", workers=2, **own), {}
     killed: list[str] = []
 
     def kill() -> None:
@@ -370,7 +388,7 @@ def test_what_a_strategy_cannot_do_is_refused_by_name(tmp_path: Path) -> None:
 
 # What is put right is wrong as it is installed: where it is no more, the patch has to go.
 NEEDED = """
-import keras, tensorflow as tf
+import keras, numpy as np, tensorflow as tf
 from keras.src.backend.tensorflow import trainer
 from edgekit.training.distribution import keras3
 
@@ -398,6 +416,22 @@ def fit():
 assert fails(fit), "Keras builds models of uneven parts now: remove keras3.mended"
 with keras3.mended():
     fit()
+
+# What each replica's gradients are, and the sum of them, clipped to a norm of 1.
+def stepped():
+    with mirrored.scope():
+        weight = keras.Variable([0.0, 0.0])
+        optimizer = keras.optimizers.SGD(1.0, global_clipnorm=1.0)
+        optimizer.build([weight])
+    def step():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        optimizer.apply([tf.where(replica == 0, [8.0, 3.0], [-5.0, 1.0])])
+    tf.function(lambda: mirrored.run(step), autograph=False)()
+    return weight.numpy().tolist()
+right = [-0.6, -0.8]
+assert not np.allclose(stepped(), right), "Keras clips the sum now: remove it of keras3.mended"
+with keras3.mended():
+    np.testing.assert_allclose(stepped(), right, rtol=1e-6)
 
 workers = tf.distribute.MultiWorkerMirroredStrategy()
 # As in a cluster, where what else is asked of this strategy needs other processes.

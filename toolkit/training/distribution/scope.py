@@ -11,9 +11,11 @@ from edgekit.models.load import is_keras3
 from edgekit.project.train import TrainTable
 from edgekit.training.distribution import keras3
 from edgekit.training.distribution.place import Place
+from edgekit.training.distribution.replica_step import ReplicaStep
 from edgekit.training.distribution.shards import divided
 from edgekit.training.distribution.synchronised import synchronise
 from edgekit.training.feed import Feed
+from edgekit.training.own_step import OwnStep, own_step
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def prepared(model: Any, feed: Feed, settings: TrainTable) -> Iterator[Feed]:
         module.check(model)
     synchronise(model)
     with keras3.mended() if is_keras3(model) else nullcontext():
-        yield divided(feed, tf.distribute.get_strategy())
+        yield divided(feed, tf.distribute.get_strategy(), weighed=own_step(model) is None)
 
 
 def spread() -> bool:
@@ -48,6 +50,11 @@ def spread() -> bool:
     import tensorflow as tf
 
     return bool(tf.distribute.has_strategy())
+
+
+def kind_of_step() -> type[OwnStep]:
+    """Return how a step of the user's own is taken: in each replica, where there are such."""
+    return ReplicaStep if spread() else OwnStep
 
 
 def at_once(model: Any, most: int) -> int:

@@ -9,11 +9,12 @@ from edgekit.errors import ProjectError
 from edgekit.training.feed import Feed
 
 
-def divided(feed: Feed, strategy: Any) -> Feed:
+def divided(feed: Feed, strategy: Any, weighed: bool = True) -> Feed:
     """Return the same feed, whose batches a strategy's replicas share.
 
     Of ``n`` items of a batch replica ``p`` of ``R`` has those from ``p * n // R`` on: each item is
-    in one part. Raises :class:`ProjectError` where a part would be empty.
+    in one part. Where parts differ in size, items are ``weighed`` as :func:`parts` says. Raises
+    :class:`ProjectError` where a part would be empty.
     """
     replicas = strategy.num_replicas_in_sync
     sizes = _sizes(feed)
@@ -30,7 +31,7 @@ def divided(feed: Feed, strategy: Any) -> Feed:
 
         def batches(self, step: int, epochs: int) -> Any:
             return strategy.distribute_datasets_from_function(
-                lambda context: parts(self, step, epochs, replicas, context)
+                lambda context: parts(self, step, epochs, replicas, context, weighed)
             )
 
         @property
@@ -64,11 +65,13 @@ def _bounds(part: Any, count: Any, replicas: int) -> tuple[Any, Any]:
     return part * count // replicas, (part + 1) * count // replicas
 
 
-def parts(feed: Feed, step: int, epochs: int, replicas: int, context: Any) -> Any:
+def parts(
+    feed: Feed, step: int, epochs: int, replicas: int, context: Any, weighed: bool = True
+) -> Any:
     """Return the parts of a worker of the batches from a step on, as ``context`` says it.
 
     Losses are means of a replica's items: in a batch of uneven parts items weigh so that the mean
-    of the replicas is that of all items.
+    of the replicas is that of all items, unless somebody else sees to that.
     """
     import tensorflow as tf
 
@@ -91,7 +94,7 @@ def parts(feed: Feed, step: int, epochs: int, replicas: int, context: Any) -> An
     numbers = tf.data.Dataset.range(step * local, epochs * feed.steps_per_epoch * local)
     changes = {name: changed(change) for name, change in feed.changes.items()}
     data = feed._read(numbers, chosen, feed.columns, changes)
-    if not any(size % replicas for size in _sizes(feed)):
+    if not weighed or not any(size % replicas for size in _sizes(feed)):
         return data
 
     def weigh(number: Any, content: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.training.variables import value_of
 from edgekit.training.watch.batch import Batch
-from edgekit.training.watch.steps import TracedStep, value_of
+from edgekit.training.watch.steps import TracedStep
 from edgekit.types import Advice
 
 # Good weights are kept after so many steps at the earliest, and no more often than their share of

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.training.own_step import own_step
+from edgekit.training.variables import value_of
 
 Array = npt.NDArray[Any]
 RECTIFIERS = ("relu", "relu6")
@@ -178,12 +179,6 @@ def _first_replica() -> bool:
 
     context = tf.distribute.get_replica_context()
     return int(tf.get_static_value(context.replica_id_in_sync_group) or 0) == 0
-
-
-def value_of(variable: Any) -> Any:
-    """Return TensorFlow's variable behind one of Keras 3's; tf_keras's are it."""
-    value = getattr(variable, "value", variable)
-    return variable if callable(value) else value
 
 
 def _changed_variables(model: Any) -> list[Any]:
