@@ -139,7 +139,7 @@ PRECISIONS: Mapping[str, Precision] = {
 
 
 def precision_in(file: TFLiteFile) -> str:
-    """Return the first precision whose check a file passes; ``mixed`` for what is none of them."""
+    """Return the first precision whose check a file passes; ``mixed`` if it passes none."""
     tensors = [tensor for graph in file.graphs for tensor in graph.tensors]
     real = all(t.quantization is None or t.dtype == "FLOAT32" for t in tensors)
     names = (name for name in PRECISIONS if real or name != FLOAT)

@@ -35,7 +35,7 @@ NEWEST = ArmPython("3.14", ("forky",))
 def make_root(python: ArmPython, folder: Path) -> Path:
     """Make a root for an emulated Python in an empty folder.
 
-    The test is skipped where this host is no Debian, or its mirror does not have the Python.
+    The test is skipped where this host is not Debian, or its mirror does not have the Python.
     """
     try:
         user_emulation.user_emulation("aarch64")

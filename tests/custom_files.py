@@ -28,7 +28,7 @@ def numbers(*values: int) -> bytes:
 
 
 def one(operator: str, inputs: list[T], outputs: list[T], custom: bytes = b"") -> bytes:
-    """A file of one node, whose inputs are the graph's where they are no constants."""
+    """A file of one node, whose inputs are the graph's where they are not constants."""
     names = [t.name for t in inputs], [t.name for t in outputs]
     fed = [t.name for t in inputs if t.data is None]
     return build(G([*inputs, *outputs], [N(operator, *names, custom=custom)], fed, names[1]))

@@ -112,5 +112,5 @@ def details() -> Details:
         evaluated=DataDetails(8, {"image": inputs()}),
         pictures={"evaluated-7": picture()},
         training=training(),
-        absent={"evaluated.classes": "labels are no classes"},
+        absent={"evaluated.classes": "labels are not classes"},
     )

@@ -21,4 +21,4 @@ def decode(document: object, kind: type[T]) -> T:
 def _path(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise ValueError(f"{str(value)[:50]!r} is no {kind.__name__}")
+    raise ValueError(f"{str(value)[:50]!r} is not a {kind.__name__}")

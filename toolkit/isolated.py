@@ -34,7 +34,7 @@ SECONDS = 60
 BYTES = 8 << 30
 FULL = f"it takes more than {BYTES >> 30} GiB of memory to read"
 MOST_SAID = 4096
-# The folder that edgekit was called in is no place to import from.
+# The folder that edgekit was called in is not a place to import from.
 START = f"{NOT_FROM_HERE} import edgekit.isolated as i; i.serve()"
 
 _noted: int | None = None
@@ -197,7 +197,7 @@ def _data_bytes() -> int:
 
 def serve() -> None:
     """Read what is asked for on standard input, and answer on standard output: once."""
-    # What a parser prints is no answer.
+    # What a parser prints is not an answer.
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

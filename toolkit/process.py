@@ -14,7 +14,7 @@ from typing import IO, Any, AnyStr
 import psutil
 
 LOG_TAIL = 5
-# How a ``python -c`` begins: the folder that it is run in is no place to import from.
+# How a ``python -c`` begins: the folder that it is run in is not a place to import from.
 NOT_FROM_HERE = "import sys; sys.path[:] = filter(None, sys.path);"
 CAUSES = {
     "SIGSEGV": "native code crashed on this model",

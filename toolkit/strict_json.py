@@ -25,7 +25,7 @@ def bounded(path: Path, most: int) -> bytes:
 def loads(content: bytes) -> Any:
     """Return the document in ``content``.
 
-    Raises ValueError where it is no JSON, holds NaN, an infinity or a number too large to compute
+    Raises ValueError where it is not JSON, holds NaN, an infinity or a number too large to compute
     with, half a surrogate pair, or is nested deeper than any of ours; it says where.
     """
     try:

@@ -6,7 +6,7 @@ import re
 import textwrap
 import unicodedata
 
-# Stands for a space that is no place to break at; textwrap leaves it alone.
+# Stands for a space that is not a place to break at; textwrap leaves it alone.
 BOUND = "\N{NO-BREAK SPACE}"
 UNITS = "%|B|kB|MB|GB|KiB|MiB|GiB|ns|µs|ms|s|min|h|dB|points?|pt|bytes|items|kHz|MHz|GHz|Hz|°C"
 _UNIT = re.compile(rf"(?<=[\d)\]]) (?=(?:{UNITS})(?![A-Za-z]))")

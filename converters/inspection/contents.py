@@ -116,7 +116,7 @@ def shared(facts: Facts) -> Iterator[Finding]:
 
 
 def unused(facts: Facts) -> Iterator[Finding]:
-    """Find tensors that no operator reads or writes, and that are no input or output."""
+    """Find tensors that no operator reads or writes, and that are not input or output."""
     places = []
     for graph in facts.file.graphs:
         used = {*graph.inputs, *graph.outputs}

@@ -172,7 +172,7 @@ def _recurrent(graph: Graph, node: Node) -> int:
     used = [graph.tensors[i] for i in node.inputs[1:] if i >= 0]
     matrices = [t for t in used if len(t.shape) == 2 and not t.variable and t.bytes]
     if not matrices:
-        raise UnknownMacs("its weights are no constants of the file")
+        raise UnknownMacs("its weights are not constants of the file")
     return math.prod(steps) * sum(math.prod(_shape(t)) for t in matrices)
 
 

@@ -114,7 +114,7 @@ def _peak(file: TFLiteFile, index: int, known: dict[int, int | _UnknownSize], de
 
 
 def _spans(graph: Graph) -> list[Span]:
-    """List the tensors that are no constants, from which operator to which each lives."""
+    """List the tensors that are not constants, from which operator to which each lives."""
     last = max(len(graph.nodes) - 1, 0)
     begins = {i: 0 for i in graph.inputs if i >= 0}
     ends = dict(begins)

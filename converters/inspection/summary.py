@@ -76,7 +76,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A ``.tflite`` file, explained. Sizes in bytes; ``remainder`` is what are no weights.
+    """A ``.tflite`` file, explained. Sizes in bytes; ``remainder`` is what are not weights.
 
     ``semantic_hash`` is of what it computes, whatever its tensors are called.
     """

@@ -190,7 +190,7 @@ def readers(graph: Graph) -> Mapping[int, tuple[str, str]]:
 def remainder(
     file: TFLiteFile, rows: Sequence[WeightSummary] | Sequence[TensorSize]
 ) -> Mapping[str, int]:
-    """Return the bytes of a file that are no weights: metadata, unused buffers, the structure."""
+    """Return the bytes of a file that are not weights: metadata, unused buffers, the structure."""
     weight_bytes = sum(row.bytes for row in rows)
     metadata = sum(map(len, file.metadata.values()))
     used = {t.buffer for graph in file.graphs for t in graph.tensors}

@@ -121,7 +121,7 @@ def _zip(facts: ModelFacts, names: Mapping[str, str], offset: int) -> bytes:
     if not names:
         return b""
     buffer = io.BytesIO()
-    # Appending to what is no archive yet makes offsets count from the file's start.
+    # Appending to what is not an archive yet makes offsets count from the file's start.
     buffer.write(bytes(offset))
     with zipfile.ZipFile(buffer, "a") as archive:
         for tensor in (*facts.inputs, *facts.outputs):

@@ -19,7 +19,7 @@ private val SHAPE = Regex("'shape': \\(([0-9, ]*)\\)")
 private val DTYPE = Regex("'descr': '([<|][a-z][0-9])'")
 
 /**
- * Read an array. Throws IOException for a file that is none.
+ * Read an array. Throws IOException for a file that is not one.
  *
  * Source: "NEP 1: A Simple File Format for NumPy Arrays".
  */

@@ -86,7 +86,7 @@ private fun sharpness(tensor: TensorFeatures, values: FloatArray, channel: Int):
     return sum / count
 }
 
-/** Return the class of one item, -1 where a score is no number, and how sure the model is. */
+/** Return the class of one item, -1 where a score is not a number, and how sure the model is. */
 fun classOf(spec: ScoredClasses, scores: FloatArray): Pair<Int, Double> {
     val values = DoubleArray(scores.size) { scores[it].toDouble() }
     if (values.any { it.isNaN() || it.isInfinite() }) return Pair(-1, Double.NaN)

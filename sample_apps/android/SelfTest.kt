@@ -40,7 +40,7 @@ fun selfTest(model: Model, open: (String) -> InputStream): SelfTestReport {
     return SelfTestReport(model.runtime, items, differing + misnamed(expected))
 }
 
-/** Return the largest difference; a value that is no number, or is missing, differs from all. */
+/** Return the largest difference; a value that is not a number, or is missing, differs from all. */
 private fun difference(seen: FloatArray, must: FloatArray): Float {
     if (seen.size != must.size) return Float.POSITIVE_INFINITY
     return seen.indices.fold(0f) { largest, at ->

@@ -50,7 +50,7 @@ public func selfTest(_ model: Model, open: (String) throws -> Data) throws -> Se
     return SelfTestReport(runtime: model.runtime, items: items, problems: problems)
 }
 
-/// Return the largest difference; a value that is no number, or is missing, differs from all.
+/// Return the largest difference; a value that is not a number, or is missing, differs from all.
 private func difference(_ seen: [Float], _ must: [Float]) -> Float {
     guard seen.count == must.count else { return .infinity }
     var largest: Float = 0

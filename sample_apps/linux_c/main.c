@@ -124,7 +124,7 @@ static const char *compare(size_t item, const Npy *expected, double *largest) {
     if (wrong == NULL) wrong = npy_reals(&expected[at], item * count, count, must);
     for (size_t value = 0; wrong == NULL && value < count; value++) {
       double difference = fabs((double)is[value] - (double)must[value]);
-      /* A value that is no number differs from all. */
+      /* A value that is not a number differs from all. */
       if (!(difference <= largest[at])) largest[at] = isnan(difference) ? INFINITY : difference;
     }
     free(is);
@@ -265,7 +265,7 @@ static int classify(const char *path, int top) {
   if ((wrong = npy_open(&items, path)) != NULL) return refuse(path, wrong);
   size_t bytes = (size_t)input->size * items.item_size;
   if (items.bytes == 0 || items.bytes % bytes != 0) {
-    fprintf(stderr, "error: %s: %zu bytes are no items of %zu\n", path, items.bytes, bytes);
+    fprintf(stderr, "error: %s: %zu bytes are not whole items of %zu\n", path, items.bytes, bytes);
     return MISUSED;
   }
   for (size_t item = 0; item < items.bytes / bytes; item++) {

@@ -40,7 +40,7 @@ static const char *read_chunks(Wav *wav, FILE *file) {
   unsigned channels = 0;
   if (fread(head, 12, 1, file) != 1 || memcmp(head, "RIFF", 4) != 0 ||
       memcmp(head + 8, "WAVE", 4) != 0)
-    return "it is no .wav";
+    return "it is not a .wav";
   while (fread(head, 8, 1, file) == 1) {
     uint32_t bytes = at32(head + 4), rest = bytes;
     if (memcmp(head, "data", 4) == 0)

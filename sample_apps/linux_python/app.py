@@ -209,7 +209,7 @@ def read_files(paths: List[str], shape: List[int]) -> Any:
         raise RuntimeError("classify takes one .npy file, or pictures alone, or .wav files alone")
     if Path(paths[0]).suffix.lower() not in ("", ".npy", ".npz"):
         known = ", ".join(pictures.SUFFIXES)
-        raise RuntimeError("%s is no .npy file, no .wav and no picture (%s)" % (paths[0], known))
+        raise RuntimeError("%s is not a .npy file, a .wav or a picture (%s)" % (paths[0], known))
     return read_items(paths[0], shape)
 
 
@@ -224,7 +224,7 @@ def only_input(command: str) -> Tuple[str, List[int]]:
 
 
 def main_output() -> str:
-    """The output that scores the labels, or the first that is no state."""
+    """The output that scores the labels, or the first that is not a state."""
     golden = MANIFEST["golden"]
     if "answers" in golden:
         return str(golden["answers"]["output"])

@@ -33,7 +33,7 @@ def is_picture(path: str) -> bool:
 def resolved(preprocess: Dict[str, Any], shape: List[int]) -> Dict[str, Any]:
     """The spec, with what it leaves open taken from the shape of an item (no batch)."""
     if len(shape) not in (2, 3):
-        raise RuntimeError("the model takes items of %s, which are no pictures" % shape)
+        raise RuntimeError("the model takes items of %s, which are not pictures" % shape)
     item = list(shape) if len(shape) == 3 else [shape[0], shape[1], 1]
     spec = {"method": "bilinear", "crop": None, **preprocess}
     if "model_layout" not in spec:

@@ -26,7 +26,7 @@ def read(path: str, signal: Dict[str, Any], shape: List[int]) -> Any:
             channels, width, rate = file.getparams()[:3]
             content = file.readframes(file.getnframes())
     except (wave.Error, EOFError) as error:
-        raise RuntimeError("%s is no .wav of PCM: %s" % (path, error)) from error
+        raise RuntimeError("%s is not a .wav of PCM: %s" % (path, error)) from error
     if width != 2 or channels not in (1, 2):
         raise RuntimeError(
             "%s has %d channels of %d bits: 16-bit mono or stereo is read"

@@ -205,7 +205,7 @@ static int hex_word(char **rest, uint32_t *value) {
   return strlen(text) == 8 && read_hex(text, value);
 }
 
-/* Bytes that a text of base64 (RFC 4648, section 4, padded) stands for; -1 where it is none. */
+/* Bytes that a text of base64 (RFC 4648, section 4, padded) stands for; -1 where it is not one. */
 static int32_t decoded_size(const char *text) {
   size_t length = strlen(text), at, padding = 0;
   if (length == 0 || length % 4 || length > EDGEKIT_LINE) return -1;

@@ -20,7 +20,7 @@ tflite::MicroInterpreter* interpreter = nullptr;
 
 const char* open_model(const uint8_t* bytes, uint32_t length) {
   flatbuffers::Verifier verifier(bytes, length);
-  if (!tflite::VerifyModelBuffer(verifier)) return "the bytes are no TFLite model";
+  if (!tflite::VerifyModelBuffer(verifier)) return "the bytes are not a TFLite model";
   model = tflite::GetModel(bytes);
   const char* problem = EDGEKIT_OPEN(bytes, length);
   interpreter = EDGEKIT_INTERPRETER();

@@ -19,7 +19,7 @@ typedef struct {
   uint32_t ticks_per_second;
   /* ASCII: "nano-33-ble", "cortex-m4", "mbed 6.17" or "bare-metal". */
   const char *board, *processor, *system;
-  /* "qemu", "renode": where this is no hardware; NULL or "" where it is. */
+  /* "qemu", "renode": where this is not hardware; NULL or "" where it is. */
   const char *emulator;
 } edgekit_platform;
 

@@ -39,7 +39,7 @@ def read_npy(path: Path) -> list[list[Any]]:
     """Return the flat values of each item of an ``.npy`` file."""
     data = path.read_bytes()
     if data[:6] != b"\x93NUMPY":
-        raise Wrong(f"{path} is no .npy file")
+        raise Wrong(f"{path} is not a .npy file")
     start, form = (10, "<H") if data[6] == 1 else (12, "<I")
     end = start + int(struct.unpack_from(form, data, 8)[0])
     header = ast.literal_eval(data[start:end].decode("latin1"))
@@ -86,7 +86,7 @@ def ask(url: str, path: str, body: Any = None) -> Any:
     """Return what the server answers: a GET, or a POST of ``body``."""
     data = None if body is None else json.dumps(body).encode()
     if not url.startswith(("http://", "https://")):
-        raise Wrong(f"{url} is no address of a server: http://HOST:8501")
+        raise Wrong(f"{url} is not an address of a server: http://HOST:8501")
     request = urllib.request.Request(url.rstrip("/") + path, data)  # noqa: S310  (checked)
     try:
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310

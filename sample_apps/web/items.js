@@ -42,7 +42,7 @@ function flat(values) {
     const numbers = [values].flat(Infinity);
     const wrong = numbers.find((value) => typeof value !== "number" && typeof value !== "boolean");
     if (wrong !== undefined)
-        throw new Error(`${JSON.stringify(wrong)} is no number`);
+        throw new Error(`${JSON.stringify(wrong)} is not a number`);
     return numbers.map(Number);
 }
 /** Return the numbers of a text: between them are commas or spaces. */
@@ -50,7 +50,7 @@ export function numbersOf(text) {
     const words = text.split(/[\s,;]+/).filter((word) => word !== "");
     const wrong = words.find((word) => Number.isNaN(Number(word)) && word !== "NaN");
     if (wrong !== undefined)
-        throw new Error(`${JSON.stringify(wrong)} is no number`);
+        throw new Error(`${JSON.stringify(wrong)} is not a number`);
     return words.map(Number);
 }
 /** Return whole items of JSON: {input: values}, or a list of it. */

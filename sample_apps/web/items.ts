@@ -55,7 +55,7 @@ function arrays(input: InputSpec, content: ArrayBuffer): ArrayLike<number>[] {
 function flat(values: unknown): ArrayLike<number> {
   const numbers: unknown[] = [values].flat(Infinity);
   const wrong = numbers.find((value) => typeof value !== "number" && typeof value !== "boolean");
-  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is no number`);
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not a number`);
   return numbers.map(Number);
 }
 
@@ -63,7 +63,7 @@ function flat(values: unknown): ArrayLike<number> {
 export function numbersOf(text: string): number[] {
   const words = text.split(/[\s,;]+/).filter((word) => word !== "");
   const wrong = words.find((word) => Number.isNaN(Number(word)) && word !== "NaN");
-  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is no number`);
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not a number`);
   return words.map(Number);
 }
 

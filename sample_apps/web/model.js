@@ -82,7 +82,7 @@ export function bestOf(outputs, limit = 3) {
     const scores = activate(output.activation, outputs[output.name]);
     return top(scores, limit).map((place) => ({ label: label(place), score: scores[place] }));
 }
-/** Return a detector's boxes, best first; null where the model is none. */
+/** Return a detector's boxes, best first; null where the model is not one. */
 export function boxesOf(outputs) {
     return spec.boxes === null ? null : readBoxes(spec.boxes, outputs);
 }

@@ -108,7 +108,7 @@ export function bestOf(outputs: Named<Float32Array>, limit = 3): Answer[] {
   return top(scores, limit).map((place) => ({ label: label(place), score: scores[place] }));
 }
 
-/** Return a detector's boxes, best first; null where the model is none. */
+/** Return a detector's boxes, best first; null where the model is not one. */
 export function boxesOf(outputs: Named<Float32Array>): Box[] | null {
   return spec.boxes === null ? null : readBoxes(spec.boxes, outputs);
 }

@@ -11,7 +11,7 @@ const READERS = {
     i8: [8, (view, at) => Number(view.getBigInt64(at, true))],
 };
 /**
- * Read an array; throw an error that says what is wrong with a file that is none.
+ * Read an array; throw an error that says what is wrong with a file that is not one.
  *
  * Source: "NEP 1: A Simple File Format for NumPy Arrays".
  */

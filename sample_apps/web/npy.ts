@@ -21,7 +21,7 @@ const READERS: Record<string, [size: number, read: Reader]> = {
 };
 
 /**
- * Read an array; throw an error that says what is wrong with a file that is none.
+ * Read an array; throw an error that says what is wrong with a file that is not one.
  *
  * Source: "NEP 1: A Simple File Format for NumPy Arrays".
  */

@@ -59,7 +59,7 @@ function sharpness(tensor, values, channel) {
     }
     return sum / count;
 }
-/** Return the class of one item, -1 where a score is no number, and how sure the model is. */
+/** Return the class of one item, -1 where a score is not a number, and how sure the model is. */
 export function classOf(spec, scores) {
     for (let k = 0; k < scores.length; k++)
         if (!Number.isFinite(scores[k]))

@@ -90,7 +90,7 @@ function sharpness(tensor: TensorFeatures, values: Numbers, channel: number): nu
   return sum / count;
 }
 
-/** Return the class of one item, -1 where a score is no number, and how sure the model is. */
+/** Return the class of one item, -1 where a score is not a number, and how sure the model is. */
 export function classOf(spec: ScoredClasses, scores: Numbers): [number, number] {
   for (let k = 0; k < scores.length; k++) if (!Number.isFinite(scores[k])) return [-1, NaN];
   if (spec.threshold !== null) {

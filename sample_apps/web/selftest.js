@@ -37,7 +37,7 @@ export async function selfTest(model, open) {
     const passed = count > 0 && problems.length === 0;
     return { runtime: model.network.runtime, items: count, differences, problems, passed };
 }
-/** Return the largest difference; a value that is no number, or is missing, differs from all. */
+/** Return the largest difference; a value that is not a number, or is missing, differs from all. */
 function difference(seen, must) {
     if (seen.length !== must.length)
         return Infinity;

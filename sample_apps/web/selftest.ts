@@ -59,7 +59,7 @@ export async function selfTest(
   return { runtime: model.network.runtime, items: count, differences, problems, passed };
 }
 
-/** Return the largest difference; a value that is no number, or is missing, differs from all. */
+/** Return the largest difference; a value that is not a number, or is missing, differs from all. */
 function difference(seen: Float32Array, must: Float32Array): number {
   if (seen.length !== must.length) return Infinity;
   return seen.reduce((largest, value, at) => {

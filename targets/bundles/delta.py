@@ -31,7 +31,7 @@ NO_MODEL = "EK-BUNDLE-044"
 def make_delta(old: Path, new: Path) -> bytes:
     """Return what turns one bundle into another; what it rebuilds was compared with the new one.
 
-    The same bundles give the same bytes. Raises :class:`BundleError` where one is no bundle.
+    The same bundles give the same bytes. Raises :class:`BundleError` where one is not a bundle.
     """
     before, after = _tar(old), _tar(new)
     payloads = {"zstd": _zstd(before, after)}
@@ -63,7 +63,7 @@ def is_whole_delta(path: Path) -> bool:
 def delta_size(old: Path, new: Path) -> int:
     """Return the bytes of the delta that turns an old bundle into a new one.
 
-    Raises :class:`BundleError` where one is no bundle.
+    Raises :class:`BundleError` where one is not a bundle.
     """
     return len(make_delta(old, new))
 
@@ -99,7 +99,7 @@ def apply_delta(old: Path, delta: Path) -> bytes:
     before = _tar(old)
     if hashlib.sha256(before).hexdigest() != header["old"]:
         hint = "a delta turns the very bundle that it was made from into the new one"
-        raise BundleError(OTHER_OLD, f"{delta} is no delta of {old}", hint)
+        raise BundleError(OTHER_OLD, f"{delta} is not a delta of {old}", hint)
     try:
         after = _rebuilt(before, header, payload)
     except Exception as error:

@@ -19,7 +19,7 @@ from edgekit.targets.catalog import Target
 APP = FOLDER / "ios"
 MODEL = "Resources/model.tflite"
 POD = "TensorFlowLiteSwift"
-# Where each source lies: what needs TensorFlow Lite is no part of the Swift package.
+# Where each source lies: what needs TensorFlow Lite is not part of the Swift package.
 SOURCES = {
     "Npy.swift": "Sources",
     "Model.swift": "Sources",

@@ -168,7 +168,7 @@ def distribution(name: str) -> str:
 
 
 def package_version(version: str) -> str:
-    """Return a version that pip takes: one that is none, as a digest, becomes a local version.
+    """Return a version that pip takes: any other, such as a digest, becomes a local version.
 
     Source: "Version specifiers", Python Packaging User Guide.
     """

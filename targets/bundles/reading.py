@@ -22,7 +22,7 @@ CHUNK = 1 << 20
 def read_archive(path: Path) -> dict[str, bytes]:
     """Return regular files by their path below the bundle's one root folder.
 
-    Raises :class:`BundleError` for what is no archive, or holds what a bundle does not, and
+    Raises :class:`BundleError` for what is not an archive, or holds what a bundle does not, and
     :class:`NoBundleError` where there is no such file.
     """
     if not path.is_file():

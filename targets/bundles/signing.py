@@ -93,7 +93,7 @@ def new_key(path: Path, force: bool = False) -> TrustedKey:
 
 
 def read_key(path: Path) -> SigningKey:
-    """Read a private key. Raises :class:`ProjectError` where the file is none."""
+    """Read a private key. Raises :class:`ProjectError` where the file is not one."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -107,7 +107,7 @@ def read_key(path: Path) -> SigningKey:
 
 
 def read_trusted(path: Path) -> TrustedKey:
-    """Read a public key. Raises :class:`ProjectError` where the file is none."""
+    """Read a public key. Raises :class:`ProjectError` where the file is not one."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 

@@ -138,7 +138,7 @@ def _read_folder(path: Path) -> dict[str, bytes]:
     """Return the files of a bundle that is unpacked: those that its manifest lists."""
     if not (path / MANIFEST).is_file():
         hint = nearby.hint(path / MANIFEST)
-        raise NoBundleError("EK-BUNDLE-001", f"{path} is no unpacked bundle", hint)
+        raise NoBundleError("EK-BUNDLE-001", f"{path} is not an unpacked bundle", hint)
     content = (path / MANIFEST).read_bytes()
     names = [*read_manifest(path, content)["files"], SIGNATURE]
     files = {name: path / name for name in names if (path / name).is_file()}

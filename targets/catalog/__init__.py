@@ -121,10 +121,10 @@ def is_own(name: str) -> bool:
 def add(name: str, table: Mapping[str, Any]) -> None:
     """Let the table of a project's TOML file be a target of this process.
 
-    Raises :class:`ValueError` for a name that edgekit's own target or alias has, or that is none.
+    Raises :class:`ValueError` for a name that no target may have, or one of edgekit's own has.
     """
     if not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of a target: small letters, digits and hyphens")
+        raise ValueError(f"{name!r} is not a name of a target: small letters, digits and hyphens")
     if name in SHIPPED:
         raise ValueError(f"{name!r} is a target of edgekit's own: choose another name")
     taken = _aliases().get(name, name)

@@ -30,7 +30,7 @@ def parse(name: str, table: Mapping[str, Any]) -> Target:
     """Return a target from its table.
 
     Raises :class:`KeyError` where a field is missing, TypeError where one is unknown, and
-    ValueError where a size is none.
+    ValueError where a size is not one.
     """
     runtimes = tuple(_runtime(row) for row in table["runtimes"])
     kinds = table["bundle"]

@@ -109,7 +109,7 @@ def create(name: DeviceName, progress: Progress) -> Path:
     make = scheme_of(name.text).create if name.address else None
     if make is None:
         able = [f"{one}://…" for one in schemes() if scheme_of(f"{one}://").create is not None]
-        message = f"{name.text} is no device that edgekit creates"
+        message = f"{name.text} is not a device that edgekit creates"
         hint = f"it creates {', '.join(able)}" if able else "no way to reach a device offers it"
         raise DeviceNameError("EK-DEVICE-054", message, hint)
     return make(name.address, progress)
@@ -124,7 +124,7 @@ def remove(name: DeviceName, progress: Progress) -> str:
     scheme = scheme_of(name.text)
     if name.runtime and not name.version:
         hint = f"name its release, or the whole device: {name.address}"
-        raise DeviceNameError("EK-DEVICE-055", f"{name.text} is no environment", hint)
+        raise DeviceNameError("EK-DEVICE-055", f"{name.text} is not an environment", hint)
     if scheme.remove is not None and not name.version:
         return str(scheme.remove(name.address, progress))
     if scheme.connect is None:

@@ -24,17 +24,17 @@ READINGS = frozenset("at busy frequency_hz load1 own stolen temperature_c thrott
 def check_result(result: Json, mode: str, ids: Collection[str]) -> None:
     """Raise ValueError where a runner's result is none for a request of this mode and models."""
     if not isinstance(result, Mapping):
-        raise ValueError("result is no table")
+        raise ValueError("result is not a table")
     check_values(result, "result")
     for name in ("runtime", "version"):
         if not isinstance(result.get(name), str):
-            raise ValueError(f"result.{name} is no text")
+            raise ValueError(f"result.{name} is not text")
     models = result.get("models")
     if not isinstance(models, Mapping):
-        raise ValueError("result.models is no table")
+        raise ValueError("result.models is not a table")
     for name, told in models.items():
         if not isinstance(told, Mapping):
-            raise ValueError(f"result.models.{str(name)[:40]} is no table")
+            raise ValueError(f"result.models.{str(name)[:40]} is not a table")
         if mode == "evaluate":
             _check_numbers(told, EVALUATED, f"result.models.{name[:40]}")
             if not {"peak_bytes", "baseline_bytes"} <= told.get("memory", {}).keys():
@@ -60,13 +60,13 @@ def check_state(state: Mapping[str, Json]) -> None:
     missing += [name for name, value in state.items() if value is None]
     for name in READINGS & state.keys():
         if not isinstance(state[name], (int, float)):
-            raise ValueError(f"state.{name} is no number")
+            raise ValueError(f"state.{name} is not a number")
     if missing:
         raise ValueError(f"it does not say {missing[0][:40]!r}")
 
 
 def check_values(answer: Mapping[str, Json], where: str = "facts") -> None:
-    """Raise ValueError for a number that is none, and a table that is none, wherever they stand."""
+    """Raise ValueError for a value that is not a number or table as it should be, however deep."""
     for name, value in answer.items():
         place = f"{where}.{str(name)[:40]}"
         number = name in NUMBERS or str(name).endswith(UNITS)
@@ -75,14 +75,14 @@ def check_values(answer: Mapping[str, Json], where: str = "facts") -> None:
                 raise ValueError(f"{place} is no reason")
         elif name in TABLES:
             if not isinstance(value, dict):
-                raise ValueError(f"{place} is no table")
+                raise ValueError(f"{place} is not a table")
             check_values(value, place)
         elif where.endswith(".memory"):
             if value is not None and not _is_number(value):
-                raise ValueError(f"{place} is no number")
+                raise ValueError(f"{place} is not a number")
         elif where.endswith(".differences") or number:
             if value is not None and not _all_numbers(value):
-                raise ValueError(f"{place} is no number")
+                raise ValueError(f"{place} is not a number")
         elif isinstance(value, dict):
             check_values(value, place)
 
@@ -90,7 +90,7 @@ def check_values(answer: Mapping[str, Json], where: str = "facts") -> None:
 def _check_numbers(told: Mapping[str, Json], names: Collection[str], where: str) -> None:
     for name in names:
         if not _is_number(told.get(name)):
-            raise ValueError(f"{where}.{name} is no number")
+            raise ValueError(f"{where}.{name} is not a number")
 
 
 def _all_numbers(value: Json) -> bool:

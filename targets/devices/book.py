@@ -109,7 +109,7 @@ class DeviceBook:
         """Return the devices that names stand for: groups by their members, each device once, in
         order.
 
-        Raises :class:`DeviceNameError` where a name is none, or a group contains itself.
+        Raises :class:`DeviceNameError` where a name is not one, or a group contains itself.
         """
         return tuple(dict.fromkeys(one for name in names for one in self._members(name, ())))
 
@@ -138,4 +138,4 @@ class DeviceBook:
                 raise
             close = did_you_mean(name, [*self.listed, "local", *ALONE])
             hint = f"your devices: {', '.join(sorted(self.listed))}\n{error.hint}"
-            raise DeviceNameError(error.code, f"{name!r} is no device{close}", hint) from error
+            raise DeviceNameError(error.code, f"{name!r} is not a device{close}", hint) from error

@@ -12,7 +12,7 @@ from edgekit.targets.devices.answers import check_state, check_values
 from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
 from edgekit.types import Json, Progress, Request, RunnerResult, Silent
 
-# The runtime of the C runner, which is no Python file.
+# The runtime of the C runner, which is not a Python file.
 NATIVE = "native"
 
 

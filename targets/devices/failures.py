@@ -62,7 +62,9 @@ def times_of(answer: Json, request: Request) -> list[int]:
         raise RuntimeCannotRun("EK-RUNNER-002", str(answer["error"]["message"]))
     times = answer.get("ns")
     if not isinstance(times, list) or not all(isinstance(one, int) for one in times):
-        raise _invalid(request, "a block is answered without its times: ns is no list of integers")
+        raise _invalid(
+            request, "a block is answered without its times: ns is not a list of integers"
+        )
     return times
 
 
@@ -72,7 +74,7 @@ def _invalid(request: Request, why: str) -> RunnerError:
 
 
 def parsed(text: str | bytes) -> Json:
-    """Read what a runner wrote; ``None`` where it is no JSON, which :func:`checked` refuses."""
+    """Read what a runner wrote; ``None`` where it is not JSON, which :func:`checked` refuses."""
     with contextlib.suppress(ValueError):
         return json.loads(text)
     return None

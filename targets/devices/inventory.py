@@ -41,7 +41,7 @@ def inventory(
 
     The user's own of ``book`` are known, too. A device with an address gives an entry for every
     runtime that works there, or the one that its name asks for. Raises :class:`DeviceError` where
-    a name is none.
+    a name is not one.
     """
     book = book or DeviceBook()
     named = book.expand(names) or (
@@ -58,7 +58,7 @@ def inventory(
 
 
 def _listed(book: DeviceBook, name: str, folder: Path) -> tuple[InventoryEntry, ...]:
-    """Return a device under its own name; one of the user's that is none of ours is a row, too."""
+    """Return a device under its own name; one that only the user knows is a row, too."""
     listed = book.find(name)
     if listed.name == listed.address:
         return _entries(listed.device, folder)

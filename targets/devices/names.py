@@ -32,7 +32,7 @@ def parse(text: str) -> DeviceName:
         known = ["local", *(f"local:{name}" for name in here()), *ALONE]
         addresses = ", ".join(f"{name}://…" for name in schemes())
         hint = f"devices: {', '.join(known)}, local:PACKAGE==VERSION, {addresses}"
-        message = f"{text!r} is no device{did_you_mean(text, known)}"
+        message = f"{text!r} is not a device{did_you_mean(text, known)}"
         raise DeviceNameError("EK-DEVICE-012", message, hint)
     if not rest:
         return DeviceName(text, "local", DEFAULT_RUNTIME)

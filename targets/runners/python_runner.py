@@ -435,7 +435,7 @@ def chosen_threads(request: Dict[str, Any]) -> int:
         return 1
     # bool is an int to Python.
     if type(wanted) is not int or wanted < 0:
-        raise ValueError("threads %r is no number of threads" % (wanted,))
+        raise ValueError("threads %r is not a number of threads" % (wanted,))
     return wanted
 
 
@@ -449,7 +449,7 @@ def chosen_streams(request: Dict[str, Any]) -> List[int]:
         return []
     numbers = all(type(at) is int for at in streams)
     if not numbers or streams[:1] != [0] or streams != sorted(set(streams)):
-        raise ValueError("streams %r are no positions in order, the first 0" % (streams,))
+        raise ValueError("streams %r are not positions in order, the first 0" % (streams,))
     if request.get("batch", 1) not in (1, "auto") or request.get("processes", 1) not in (1, "auto"):
         raise ValueError("a stream is run item by item, in one process")
     return list(streams)

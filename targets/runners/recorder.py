@@ -82,8 +82,8 @@ def sharpness(tensor: Mapping[str, Any], flat: Any) -> Any:
 def classes(spec: Mapping[str, Any], values: Any) -> Any:
     """Return the class and the confidence of items ``[n, ...]`` of the output that scores them.
 
-    The class of an item with a score that is no number is -1, its confidence NaN. One score alone
-    is that of the second of two classes, which it is above the threshold.
+    The class of an item with a score that is not a number is -1, its confidence NaN. One score
+    alone is that of the second of two classes, which it is above the threshold.
     """
     scores = np.asarray(values)
     scores = scores.reshape(len(scores), -1).astype(np.float64)

@@ -132,7 +132,7 @@ def _infos(names: Dict[str, int], details: Callable[[int], Dict[str, Any]]) -> D
 def read(path: Path) -> bytes:
     content = path.read_bytes()
     if content[4:8] != b"TFL3":
-        raise ValueError("%s is no .tflite file" % path.name)
+        raise ValueError("%s is not a .tflite file" % path.name)
     return content
 
 
@@ -200,7 +200,7 @@ def _places(named: List[Tuple[str, int]], tensors: List[int]) -> Dict[str, int]:
     places = {}
     for name, tensor in named:
         if name in places or tensor not in tensors:
-            why = "names two tensors" if name in places else "is no tensor of the main graph's ends"
+            why = "names two tensors" if name in places else "is not an end of the main graph"
             raise ValueError("%r %s" % (name, why))
         places[name] = tensors.index(tensor)
     return places

@@ -213,7 +213,7 @@ def test_shared_vectors_are_refused_before_they_cost_much(tmp_path: Path) -> Non
 def test_a_fault_in_the_reader_would_be_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The child reports what is no error of ours: here one planted in the reader."""
+    """The child reports what is not an error of ours: here one planted in the reader."""
     broken = READ.replace("def look", "flatbuffer.parse = lambda content, name: 1 / 0\ndef look", 1)
     monkeypatch.setitem(globals(), "READ", broken)
     found = read_all(tmp_path, mutated(20, 3))

@@ -117,7 +117,7 @@ def words(command: str) -> list[list[str]]:
         if set(word) <= set("|&;"):
             current, skip = None, False
         elif set(word) <= set("<>&"):
-            # 2>&1: the number before it is no argument.
+            # 2>&1: the number before it is not an argument.
             if current and current[-1].isdigit():
                 current.pop()
             skip = True

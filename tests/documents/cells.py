@@ -9,7 +9,7 @@ CODE = re.compile(r"`([^`]*\|[^`]*)`")
 
 
 def cell(text: str) -> str:
-    """Return a cell whose bars are none of the table: in code a backslash would be shown."""
+    """Return a cell whose bars are not the table: in code a backslash would be shown."""
     in_code = CODE.sub(lambda found: f"<code>{bars(html.escape(found[1], False))}</code>", text)
     return bars(in_code)
 

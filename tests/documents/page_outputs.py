@@ -32,7 +32,7 @@ HOOKS = "hooks"
 DATA = "EDGEKIT_TEST_DATA"
 # A terminal as wide as the pages.
 COLUMNS = "100"
-# A reader's terminal is no CI's: pytest, for one, prints whole lines where one of these is set.
+# A reader's terminal is not CI's: pytest, for one, prints whole lines where one of these is set.
 OF_CI = ("CI", "BUILD_NUMBER", "CONTINUOUS_INTEGRATION", "PYTEST_ADDOPTS")
 OF_GITHUB = "GITHUB_"
 # There are logs where a project has trained, and none where the store had it.

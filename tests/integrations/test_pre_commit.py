@@ -66,7 +66,7 @@ def test_a_commit_with_a_file_that_is_too_large_is_refused(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "FAILED: model.tflite size" in done.stdout + done.stderr
 
-    # What is no model is none of the hook's.
+    # The hook is for models alone.
     run(project, "git", "reset", "-q", "--hard")
     (project / "notes.txt").write_text("larger than any model, were it one" * 1000)
     run(project, "git", "add", "-A")

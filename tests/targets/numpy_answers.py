@@ -19,7 +19,7 @@ NUMPY = FOLDER / "processing" / "numpy"
 
 
 def module(name: str, folder: Path = NUMPY) -> ModuleType:
-    """Load a file of the numpy form, which is no part of a package."""
+    """Load a file of the numpy form, which is not part of a package."""
     spec = importlib.util.spec_from_file_location(f"edgekit_numpy_{name}", folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

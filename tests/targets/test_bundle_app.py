@@ -309,7 +309,7 @@ def test_app_classifies_pictures_as_it_does_their_pixels(
         (["cut.png"], "cannot be read as a picture"),
         (["deep.png"], "more than 8 bits"),
         (["missing.jpg"], "missing.jpg"),
-        (["photo.heic"], "no picture (.png"),
+        (["photo.heic"], "a picture (.png"),
         (["fine.png", "items.npy"], "one .npy file, or pictures alone"),
     ],
 )

@@ -293,7 +293,7 @@ def test_secrets_are_not_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert secret.encode() not in held, secret
     for secret in ("s3cr3t-token", "API_TOKEN", str(tmp_path), "fe80::", socket.gethostname()):
         assert secret.encode() not in held, secret
-    # What is no secret stays readable.
+    # What is not a secret stays readable.
     assert b"Raspberry Pi 4 Model B" in held
 
 

@@ -136,7 +136,7 @@ def test_two_processes_make_an_environment_once(made: Path, cached: Path) -> Non
 def test_device_of_a_release_runs_in_its_environment_and_names_it(
     cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What a user's own PYTHONPATH holds is no part of an isolated environment.
+    # What a user's own PYTHONPATH holds is not part of an isolated environment.
     (tmp_path / "numpy.py").write_text("raise ImportError('planted')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     device = open_device(parse(NAME), Workplace(tmp_path / "requests", tmp_path / "log.txt"))

@@ -265,12 +265,12 @@ MEMORY = {"peak_bytes": None, "baseline_bytes": None}
 @pytest.mark.parametrize(
     ("result", "why"),
     [
-        ("{", "result is no table"),
-        ("[]", "result is no table"),
-        ('{"runtime": "planted"}', "result.version is no text"),
+        ("{", "result is not a table"),
+        ("[]", "result is not a table"),
+        ('{"runtime": "planted"}', "result.version is not text"),
         ('{"error": "it failed"}', "its error has no kind"),
         (answer(models={}), "answers for other models"),
-        (answer(models={"tiny": {**WHOLE, "items": "7"}}), "items is no number"),
+        (answer(models={"tiny": {**WHOLE, "items": "7"}}), "items is not a number"),
         (answer(models={"tiny": WHOLE}), "memory is not whole"),
         (answer(models={"tiny": {**WHOLE, "memory": {**MEMORY, "x": "1"}}}), "memory.x is no"),
     ],
@@ -288,10 +288,14 @@ def test_result_that_is_none_is_refused_and_says_what_is_wrong(
 @pytest.mark.parametrize(
     ("ready", "block", "why"),
     [
-        ("nonsense", "", "result is no table"),
-        (answer(models={"tiny": {"load_ns": 1}}), "", "first_ns is no number"),
-        (answer(models={"tiny": {"load_ns": 1, "first_ns": 1}}), "{}", "ns is no list"),
-        (answer(models={"tiny": {"load_ns": 1, "first_ns": 1}}), '{"ns": [0.5]}', "ns is no list"),
+        ("nonsense", "", "result is not a table"),
+        (answer(models={"tiny": {"load_ns": 1}}), "", "first_ns is not a number"),
+        (answer(models={"tiny": {"load_ns": 1, "first_ns": 1}}), "{}", "ns is not a list"),
+        (
+            answer(models={"tiny": {"load_ns": 1, "first_ns": 1}}),
+            '{"ns": [0.5]}',
+            "ns is not a list",
+        ),
     ],
 )
 def test_session_that_answers_otherwise_than_runners_do_is_refused(

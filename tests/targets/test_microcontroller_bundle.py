@@ -221,7 +221,7 @@ def arduino_problems(folder: Path) -> list[str]:
     if found.get("category") not in CATEGORIES:
         problems.append("no such category")
     if not re.fullmatch(r"https?://\S+", found.get("url", "")):
-        problems.append("url is none")
+        problems.append("url is not one")
     if not (folder / "src").is_dir():
         problems.append("no src")
     for header in found.get("includes", "").split(","):
@@ -239,7 +239,7 @@ def test_arduino_takes_the_library(folder: Path) -> None:
 
 ARDUINO_FAULTS: dict[str, tuple[str, str, str]] = {
     "no url": ("url=https", "x=https", "no url"),
-    "no address": ("url=https://", "url=", "url is none"),
+    "no address": ("url=https://", "url=", "url is not one"),
     "Arduino's name": ("name=edgekit_", "name=Arduino_", "Arduino's own"),
     "a character": ("name=edgekit_", "name=edgekit/", "characters"),
     "a version": ("version=0.0.0+1b2c3d4e", "version=1b2c3d4e", "not semantic"),

@@ -206,7 +206,7 @@ REFUSED = {
     ),
     "a batch of two": (
         G([T("x", (2, 4)), T("y", (2, 4))], [N("ADD", ["x", "x"], ["y"])], ["x"], ["y"]),
-        "no batch of 1",
+        "not a batch of 1",
     ),
 }
 
@@ -232,7 +232,7 @@ def test_model_that_cannot_be_answered_for_is_refused(
         ({"mode": "trace"}, "no mode 'trace'"),
         ({"delegate": "gpu"}, "no delegate 'gpu'"),
         ({"batch": 8}, "one by one"),
-        ({"threads": -1}, "no number of threads"),
+        ({"threads": -1}, "not a number of threads"),
         ({"signature": "learn"}, "no signature 'learn'"),
         ({"streams": [0]}, "carries no state"),
     ],

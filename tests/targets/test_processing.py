@@ -40,7 +40,7 @@ FAULTS = {
         'np.argsort(-np.asarray(scores).reshape(-1), kind="stable")',
         "np.argsort(np.asarray(scores).reshape(-1))[::-1]",
     ),
-    "the window is no Hann window": ("edgekit_signals.py", "0.5 - 0.5 *", "0.54 - 0.46 *"),
+    "the window is not a Hann window": ("edgekit_signals.py", "0.5 - 0.5 *", "0.54 - 0.46 *"),
     "boxes of other classes are suppressed": ("edgekit_boxes.py", "if same == category", ""),
 }
 

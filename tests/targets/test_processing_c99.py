@@ -31,7 +31,7 @@ FAULTS = {
         "found[k].category == found[at].category && ",
         "",
     ),
-    "the window is no Hann window": ("edgekit_signals.c", "0.5f - 0.5f *", "0.54f - 0.46f *"),
+    "the window is not a Hann window": ("edgekit_signals.c", "0.5f - 0.5f *", "0.54f - 0.46f *"),
 }
 pytestmark = [
     pytest.mark.slow,

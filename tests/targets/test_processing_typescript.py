@@ -35,7 +35,7 @@ FAULTS = {
         "other.category === box.category && ",
         "",
     ),
-    "the window is no Hann window": ("signals.js", "(0.5 - 0.5 *", "(0.54 - 0.46 *"),
+    "the window is not a Hann window": ("signals.js", "(0.5 - 0.5 *", "(0.54 - 0.46 *"),
 }
 pytestmark = [
     pytest.mark.slow,

@@ -37,7 +37,7 @@ FAULTS = {
     "a step goes over the end of a row": ("(width - 1) * step", "width * step - 1"),
     "the last of equal scores is best": ("scores[k] > scores[best]", "scores[k] >= scores[best]"),
     "buckets are wider": ("value >= 2 * STEPS", "value >= STEPS"),
-    "what is no number is counted": ("!Number.isFinite(value)", "false"),
+    "what is not a number is counted": ("!Number.isFinite(value)", "false"),
 }
 
 

@@ -429,7 +429,7 @@ def test_command_sets_a_device_up_lists_and_clears_it(here: str, home: Path, whe
     assert gone["removed"] == [found["environment"]]
     with pytest.raises(DeviceError, match="there is no environment of"):
         devices("remove", f"{here}#ai-edge-litert==9.9.1")
-    with pytest.raises(DeviceError, match="is no environment"):
+    with pytest.raises(DeviceError, match="is not an environment"):
         devices("remove", f"{here}#litert")
     assert devices("remove", here) == (0, {"removed": [str(home / ".cache/edgekit")]})
     assert listing(home) == before
@@ -451,7 +451,7 @@ def test_folder_that_is_not_edgekits_is_not_deleted(here: str, home: Path) -> No
 
 def test_device_is_created_where_its_scheme_does_so(here: str, home: Path) -> None:
     assert devices("create", here) == (0, {"created": [str(home / "created")]})
-    with pytest.raises(DeviceError, match="no device that edgekit creates") as caught:
+    with pytest.raises(DeviceError, match="not a device that edgekit creates") as caught:
         devices("create", "local")
     assert caught.value.code == "EK-DEVICE-054"
     assert "here://" in caught.value.hint

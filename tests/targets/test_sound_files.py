@@ -137,7 +137,7 @@ def check(classify: Classify, folder: Path) -> None:
         (sound(folder / "fast.wav", samples, rate=16000), "16000"),
         (sound(folder / "short.wav", samples[:700]), "700 samples"),
         (sound(folder / "bytes.wav", samples, width=1), "16-bit"),
-        (folder / "text.wav", "is no .wav"),
+        (folder / "text.wav", "is not a .wav"),
     ):
         done = classify(path)
         assert done.returncode in (1, 2)

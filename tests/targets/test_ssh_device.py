@@ -206,7 +206,7 @@ def test_output_before_the_agent_is_not_taken_for_its_answers(
         if how == ".bashrc":
             (server.home / ".bashrc").write_text(NOISE)
             if "Welcome" not in server.ssh("true").stdout:
-                pytest.skip("the login shell here is no bash that reads .bashrc under sshd")
+                pytest.skip("the login shell here is not a bash that reads .bashrc under sshd")
         assert "Welcome" in server.ssh("true").stdout
         with device_of(server.address(), tmp_path) as device:
             assert doubles(device, bench)

@@ -164,7 +164,7 @@ def one_node(operator: str) -> bytes:
 
 
 REFUSED: Mapping[str, tuple[bytes, str]] = {
-    "no file": (b"GIF89a, which is no model", "m.tflite is no .tflite file"),
+    "no file": (b"GIF89a, which is not a model", "m.tflite is not a .tflite file"),
     "no operator": (one_node("GELU"), r"TFLM has no GELU$"),
     "custom": (one_node("Sinh"), "TFLM has no custom operator Sinh"),
     "hybrid": (weights("INT8", "FLOAT32"), "no integer weights with float activations"),

@@ -270,7 +270,7 @@ def test_page_takes_numbers_pictures_and_files_for_each_of_several_inputs(
         # Until it is given, a picture is that of the first golden item: its mean is 31.5.
         "item 0: sums: 41.5000 51.5000 61.5000",
         "Error: input numbers takes 3 values, not 2",
-        'Error: "two" is no number',
+        'Error: "two" is not a number',
         "item 0: sums: 32.5000 33.5000 34.5000",
         "item 0: sums: 8.00000 9.00000 10.0000",
         "item 0: sums: 8.00000 9.00000 10.0000\nitem 1: sums: 11.0000 12.0000 13.5000",

@@ -124,7 +124,7 @@ def test_a_group_that_contains_itself_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("pie", "'pie' is no device; did you mean 'pi'?"),
+        ("pie", "'pie' is not a device; did you mean 'pi'?"),
         ("loca", "did you mean 'local'?"),
         ("local:litetr", "did you mean 'litert'?"),
         ("shlf://pi", "did you mean 'shelf'?"),

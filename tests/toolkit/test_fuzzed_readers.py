@@ -301,7 +301,7 @@ def test_cassette_of_another_form_is_refused_with_the_place(
 def test_state_with_a_list_for_one_number_is_refused(name: str) -> None:
     state = {"unavailable": {}, "at": 1.0, "own": 1.0, name: 1.0}
     check_state(state)
-    with pytest.raises(ValueError, match=f"state.{name} is no number"):
+    with pytest.raises(ValueError, match=f"state.{name} is not a number"):
         check_state({**state, name: [1.0]})
 
 
@@ -316,7 +316,7 @@ def test_recorded_output_that_is_no_array_is_refused(recorded: Path, tmp_path: P
             tmp_path / "m.zip",
             {archive.DOCUMENT: written(document), f"{archive.ARRAYS}/{digest}.npy": content},
         )
-        with pytest.raises(CassetteError, match="is no array"):
+        with pytest.raises(CassetteError, match="is not an array"):
             replayed(recorded, "evaluate", path)
 
 

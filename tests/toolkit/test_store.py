@@ -222,7 +222,7 @@ def test_file_is_read_again_only_when_it_was_touched(
 
 
 def test_facts_that_are_no_plain_json_are_found_again(store: Store) -> None:
-    """Numbers as keys, tuples and NaN come back as JSON has them, and are no damage."""
+    """Numbers as keys, tuples and NaN come back as JSON has them, and are not damage."""
     store.obtain("stage", KEY, lambda _: {10: "a", 9: (1, 2), "n": float("nan")})  # type: ignore[dict-item]
     found = store.find("stage", KEY)
     assert found is not None

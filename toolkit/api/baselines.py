@@ -48,7 +48,7 @@ def find_lock(path: Path, project: Project | None) -> Baseline | None:
 def find_baseline(text: str, path: Path, project: Project | None) -> Baseline:
     """Return what ``--baseline`` names: ``git:REF``, a lock, a report or a run's folder.
 
-    Raises :class:`LockError`, and :class:`ProjectError` for a report that is none.
+    Raises :class:`LockError`, and :class:`ProjectError` for a report that is not one.
     """
     if text.startswith(GIT):
         root = root_of(path, project) or Path.cwd()

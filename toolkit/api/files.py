@@ -24,8 +24,8 @@ def check_files(
     """Check files by their bytes: size, operators, minimum runtime, targets by the tables.
 
     With ``projects`` a file that is one of theirs is held to their budgets and lock too. Raises
-    :class:`ProjectError` where a limit is none, or there is none at all; :class:`ModelError` where
-    a file is damaged.
+    :class:`ProjectError` where a limit is not one, or there is none at all; :class:`ModelError`
+    where a file is damaged.
     """
     if limits.empty and not projects:
         hint = "say --max-size, --forbid-operator, --allow-operator, --max-runtime or --target"
@@ -69,5 +69,5 @@ def _check_release(text: str) -> None:
     try:
         release(text)
     except ValueError as error:
-        message = f"{text!r} is no release of TensorFlow"
+        message = f"{text!r} is not a release of TensorFlow"
         raise ProjectError("EK-FILES-003", message, "write one such as 2.14") from error

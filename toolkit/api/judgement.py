@@ -133,7 +133,7 @@ def judge(path: Path, project: Project | None = None, asked: CheckOptions | None
 def waivers_of(report: Report, project: Project | None) -> Waivers:
     """Return the waivers of a project, or where none is given those that the run was made with.
 
-    Raises :class:`ProjectError` where the report holds what is no waiver.
+    Raises :class:`ProjectError` where the report holds what is not a waiver.
     """
     if project is not None:
         return Waivers(tuple(table.waiver for table in project.waiver))

@@ -39,7 +39,7 @@ def new_key(path: str | Path, force: bool = False) -> TrustedKey:
 def inspect(path: str | Path, signature: str | None = None) -> Inspection:
     """Explain a ``.tflite`` file; of several signatures one alone, as a file of it would be.
 
-    Raises :class:`ModelError` where it is none, or damaged, or has no such signature.
+    Raises :class:`ModelError` where it is not one, or damaged, or has no such signature.
     """
     from edgekit import inspection
 

@@ -52,7 +52,7 @@ def _newest(output: Path) -> Path:
 
 
 def find_unfinished(output: Path, run: str | None = None) -> Path:
-    """Return a run's folder as :func:`find_run`; by default that of the one that goes on.
+    """Return a run's folder as :func:`find_run`; by default that of the run in progress.
 
     Raises :class:`ProjectError` where there is none.
     """
@@ -73,7 +73,7 @@ def find_unfinished(output: Path, run: str | None = None) -> Path:
 
 
 def serve_run(folder: Path, port: int) -> RunServer:
-    """Return a server of a run's page, on this machine alone, which follows one that goes on.
+    """Return a server of a run's page, on this machine alone, which follows a run in progress.
 
     It answers once its ``serve_forever`` is called. Raises :class:`ServeError` where the port
     cannot be had.

@@ -80,7 +80,7 @@ def register(
     """Register a finished run, by default the newest, as its model's next version.
 
     Its report, models and bundles are copied. Raises :class:`RecordError` where one of them is
-    gone or was replaced since, and :class:`ProjectError` for a report that is none.
+    gone or was replaced since, and :class:`ProjectError` for a report that is not one.
     """
     root = project.root if project is not None else Path.cwd()
     path = report or latest(root, project.model.name if project is not None else None)

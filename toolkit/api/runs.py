@@ -90,7 +90,7 @@ def convert(
 ) -> Report:
     """Run the main job, and write the report into the run's folder.
 
-    Raises :class:`EdgekitError`. A failed gate is no error: see ``report.verdict``.
+    Raises :class:`EdgekitError`. A failed gate is not an error: see ``report.verdict``.
     """
     return _run("convert", pipeline.convert, project, options, progress)
 
@@ -159,7 +159,7 @@ def lint_data(
     """Return what is wrong with the representative and evaluation data, before it costs accuracy.
 
     The data tables alone, whose files count from the current folder, are linted without a model.
-    Raises :class:`EdgekitError`; a finding is no error: see ``Linted.failed``.
+    Raises :class:`EdgekitError`; a finding is not an error: see ``Linted.failed``.
     """
     options, progress = options or Options(), progress or Silent()
     if isinstance(project, DataTable):
@@ -228,7 +228,7 @@ def compare(
     """Set models, on every device asked for, beside the first, and write ``compare.json`` into
     the run.
 
-    Raises :class:`EdgekitError`; a failed budget is no error: see ``Compared.verdict``.
+    Raises :class:`EdgekitError`; a failed budget is not an error: see ``Compared.verdict``.
     """
     options, measure_options = options or Options(), measure_options or MeasureOptions()
     done = measure.compare(project, options, sources, measure_options, progress or Silent())
@@ -251,7 +251,7 @@ def bench(
 
     ``table`` is a CSV to write besides. Devices on several machines are measured at once, each
     machine's by a :class:`BenchJob` that ``executor`` carries; by default, threads. Raises
-    :class:`EdgekitError`; a failed budget is no error: see ``BenchReport.verdict``.
+    :class:`EdgekitError`; a failed budget is not an error: see ``BenchReport.verdict``.
     """
     options, bench_options = options or Options(), bench_options or BenchOptions()
     done = measure.bench(project, options, sources, bench_options, progress or Silent(), executor)

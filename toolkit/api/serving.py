@@ -110,7 +110,7 @@ class _Wanted:
 
 
 def _wanted(source: str, options: ServeOptions, place: Registry) -> _Wanted:
-    """Raises :class:`ServeError` where the split is none."""
+    """Raises :class:`ServeError` where the split is not one."""
     if options.split and options.shadow:
         message = "--split and --shadow: a version answers its share, or is in the shadow"
         raise ServeError("EK-SERVE-006", message, "leave one of them out")

@@ -106,7 +106,7 @@ def sync(project: Project, reports: Sequence[Path] = (), output: Path | None = N
 
     ``output`` is the folder that runs were written to, if not the project's. Raises
     :class:`RecordError` where the project names no MLflow, and :class:`ProjectError` for a report
-    that is none.
+    that is not one.
     """
     place = place_of(project, project.model.name or "edgekit", output)
     if place is None:

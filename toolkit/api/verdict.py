@@ -37,7 +37,7 @@ def check(
     limits stay. What the run did not try is unavailable. The run is held against ``baseline``: a
     report, a run's folder, a lock, or ``git:REF`` for the lock of a branch; by default against the
     ``edgekit.lock`` beside the project, or beside the run's ``.edgekit``, where there is one.
-    Raises :class:`ProjectError` where the report is none, or holds no such precision, target or
+    Raises :class:`ProjectError` where the report is not one, or holds no such precision, target or
     output, and :class:`LockError` where the baseline cannot be read or is of another model.
     """
     asked = CheckOptions(

@@ -56,7 +56,7 @@ def command(name: tuple[str, ...], as_json: bool, verbose: bool, quiet: bool) ->
 
 
 def _metrics(written: str) -> tuple[str, ...]:
-    """Return the metrics that edgekit knows, where the name is none of its codes."""
+    """Return the metrics that edgekit knows, where the name is not one of its codes."""
     if written.upper().startswith("EK-"):
         return ()
     from edgekit.evaluation.metrics import METRICS

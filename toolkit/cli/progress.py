@@ -30,7 +30,7 @@ STILL = 60.0
 
 @dataclass
 class Stage:
-    """A stage that goes on, and how far it has come."""
+    """A stage in progress, and how far it has come."""
 
     name: str
     number: int = 0
@@ -64,7 +64,7 @@ class Stage:
 
 
 class LogProgress:
-    """A line per stage, once it has ended; of one that goes on for minutes, a line a minute.
+    """A line per stage, once it has ended; of one that takes minutes, a line a minute.
 
     A stage that nobody counts, such as waiting for another process, is told when it begins: it may
     never end.
@@ -192,7 +192,7 @@ class TerminalProgress(LogProgress):
         return Text("\n", end="").join(lines)
 
     def _line(self, going: Stage, width: int) -> Text:
-        """Draw a stage that goes on: its bar, count, time left, and what is being done."""
+        """Draw a stage in progress: its bar, count, time left, and what is being done."""
         from rich.text import Text
 
         line = Text(f"{_head(going)} ", no_wrap=True)

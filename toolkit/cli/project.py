@@ -33,7 +33,7 @@ def model_or_projects(names: tuple[str, ...], options: dict[str, Any]) -> dict[s
     """Return the options with what was named: one model, or the files of one or several projects.
 
     A project is named by its file or by its folder. Raises :class:`click.UsageError` where one of
-    several is none.
+    several is neither.
     """
     files = {name: _project_file(name) for name in names}
     project_files = {file.resolve(): file for file in files.values() if file is not None}

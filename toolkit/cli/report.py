@@ -22,7 +22,7 @@ SERVED_NEVER = {"file": "-o", "compare": "--compare", "plots": "--plots"}
     "report",
     ("the newest run here, as one page", "edgekit report"),
     ("for a colleague", "edgekit report --out digits.html"),
-    ("a run that goes on, in the browser", "edgekit report --serve"),
+    ("a run in progress, in the browser", "edgekit report --serve"),
     ("what changed between two runs", "edgekit report --compare old/report.json new/report.json"),
 )
 @click.argument(
@@ -42,7 +42,7 @@ SERVED_NEVER = {"file": "-o", "compare": "--compare", "plots": "--plots"}
     nargs=2,
     shell_complete=completers.either(completers.run, completers.files(".json")),
 )
-@flag("--serve", "Serve the page to this machine's browser, and follow a run that goes on.")
+@flag("--serve", "Serve the page to this machine's browser, and follow a run in progress.")
 @option(
     "--port N",
     "Where to serve it; 0 for a free one.",

@@ -37,7 +37,7 @@ def finish(done: Any, options: dict[str, Any], stopped: int = 0) -> int:
     """Write the files, print the verdict on all models, and return its exit code.
 
     ``done`` is of :func:`edgekit.api.check_all` or :func:`edgekit.api.together`, ``stopped`` the
-    exit code of errors that ended some. What is no verdict on a model goes before every verdict.
+    exit code of errors that ended some. What is not a verdict on a model goes before every verdict.
     """
     from edgekit import report
 

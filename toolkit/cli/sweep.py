@@ -40,7 +40,7 @@ def command(**options: Any) -> int:
 
     `[train.sweep]` of the project names keys of `[train]` and arguments of the model's function,
     and the values to try; Optuna chooses among them. Trials are kept in a journal below .edgekit/:
-    a sweep that was killed goes on where it was, in mid-training too. Each trial's logs are beside
+    a sweep that was killed resumes where it was, in mid-training too. Each trial's logs are beside
     the others' in TensorBoard, with its settings under HParams. `edgekit train --from-sweep` takes
     the best.
     """

@@ -84,7 +84,7 @@ def layer_plan(
     left_out: str,
     refusal: Callable[[list[npt.NDArray[Any]]], str],
 ) -> LayerPlan:
-    """Plan one layer: to ``value``, unless that is none, or ``refusal`` of its kernels says why."""
+    """Plan one layer: to ``value``, unless that is None, or ``refusal`` of its kernels says why."""
     arrays = list(kernels(layer).values())
     reason = refusal(arrays) if value else left_out
     size = sum(int(kernel.size) for kernel in arrays)

@@ -84,7 +84,7 @@ def _container(image: str, table: ContainersTable) -> Mapping[str, Any]:
         "name": "serve",
         "image": image,
         "ports": [{"name": "http", "containerPort": PORT}],
-        # Until its self-test has passed, a slow start is no death.
+        # Until its self-test has passed, a slow start is not a death.
         "startupProbe": _probe("/readyz", 1, UNTIL_READY),
         "livenessProbe": _probe("/healthz", 10, 3),
         "readinessProbe": _probe("/readyz", 5, 2),

@@ -57,7 +57,7 @@ def is_sound(name: str) -> bool:
 def opened(path: Path, shown: str) -> Wave:
     """Read the head of a file, which errors call ``shown``.
 
-    Raises :class:`DataError` where it is no ``.wav``, is cut off, or is encoded otherwise.
+    Raises :class:`DataError` where it is not a ``.wav``, is cut off, or is encoded otherwise.
     """
     try:
         with path.open("rb") as file:

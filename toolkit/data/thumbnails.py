@@ -35,7 +35,7 @@ def thumbnail(image: Array, most: float | None = None) -> str:
     """Return a PNG in base64, at most 96 pixels high and wide; a smaller image keeps its pixels.
 
     ``most`` is as :func:`edgekit.data.pixels.largest` finds it. Raises :class:`DataError` where the
-    array is no image.
+    array is not an image.
     """
     from PIL import Image
 

@@ -54,7 +54,7 @@ class BoxSpec:
 def decoded(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
     """Return boxes ``[n, k, 6]`` of outputs by name; ``size`` is the input's height and width.
 
-    Raises :class:`ProjectError` where the outputs are no boxes, or which is which is not clear.
+    Raises :class:`ProjectError` where the outputs are not boxes, or which is which is not clear.
     """
     kind = spec.format or detect_format(outputs, spec)
     return READERS[kind](outputs, spec, size)
@@ -294,7 +294,7 @@ def are_labels(labels: Array) -> bool:
 
 
 def refuse_others(labels: Array) -> None:
-    """Raise :class:`DataError` where labels are no boxes."""
+    """Raise :class:`DataError` where labels are not boxes."""
     if not are_labels(labels):
         message = f"labels {labels.dtype} {list(labels.shape)} are not boxes"
         hint = (

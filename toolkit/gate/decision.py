@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgekit.statistics import Interval, items_to_settle_scaled
 from edgekit.types import Measurement, Status
 
-# More launches than this are no advice.
+# More launches than this are not worth advising.
 MANY_LAUNCHES = 1000
 TIME_UNITS = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
 

@@ -373,5 +373,5 @@ def _why_no_memory(name: str, table: TargetTable) -> str:
     if device := own_device(name, table):
         return f"a run measures the peak memory of a process on this host only, not on {device}"
     if name != catalog.host():
-        return f"this host is not {name}, and what a process takes here is no evidence for it"
+        return f"this host is not {name}, and what a process takes here is not evidence for it"
     return ""

@@ -43,7 +43,7 @@ def overturn(
 ) -> Callable[[CheckResult], CheckResult]:
     """Return what makes inconclusive each failed check that is not proven among all ``counted``.
 
-    One check stays what it is, and a limit that nobody stated is none of them.
+    One check stays what it is, and a limit that nobody stated is not one of them.
     """
     family = {_question(check): check for check in counted if _is_sampled(check)}
     failed = {q: c for q, c in family.items() if c.status is Status.FAILED}
@@ -121,7 +121,7 @@ def _is_sampled(check: CheckResult) -> bool:
 
 
 def _launches(check: CheckResult, evidence: Evidence) -> int:
-    """Return how many launches a time rests on; 0 for what is no time."""
+    """Return how many launches a time rests on; 0 for what is not a time."""
     if _is_ratio(check):
         return check.measured.n or 0 if check.measured else 0
     if check.bound is None or check.bound.unit != "ns":

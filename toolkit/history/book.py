@@ -79,7 +79,7 @@ def _damaged(where: str, why: str) -> HistoryError:
 def _reason(error: Exception) -> str:
     """Return what is wrong, and where in the line."""
     if isinstance(error, json.JSONDecodeError):
-        return f"it is no JSON, or was cut short: {error.msg} at column {error.colno}"
+        return f"it is not JSON, or was cut short: {error.msg} at column {error.colno}"
     return str(error)[:300]
 
 

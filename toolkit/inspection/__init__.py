@@ -36,7 +36,7 @@ __all__ = [
 def inspect(path: str | Path, signature: str | None = None) -> Inspection:
     """Explain a ``.tflite`` file; of several signatures one alone, as a file of it would be.
 
-    Raises :class:`ModelError` where it is none, or damaged, or has no such signature.
+    Raises :class:`ModelError` where it is not one, or damaged, or has no such signature.
     """
     path = Path(path)
     whole, content = tflite.read_content(path), of_signature(path, signature)

@@ -46,7 +46,7 @@ def _unknown(name: str, target: Target, file: Path) -> Iterator[tuple[str, str]]
     if target.npu is not None:
         yield from _npu(target.npu)
     if not re.fullmatch(catalog.NAME, name):
-        yield "", f"its name {name!r} is none of a target: small letters, digits and hyphens"
+        yield "", f"its name {name!r} is not a target's: small letters, digits and hyphens"
     if file.parent.resolve() == catalog.FOLDER:
         return
     for key, value in (("", name), *(("aliases", alias) for alias in target.aliases)):

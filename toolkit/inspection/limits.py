@@ -39,7 +39,7 @@ class FileLimits:
 
 
 def check_file(path: Path, limits: FileLimits) -> tuple[CheckResult, ...]:
-    """Check a file. Raises :class:`ModelError` where it is none, or damaged."""
+    """Check a file. Raises :class:`ModelError` where it is not one, or damaged."""
     content = tflite.read_content(path)
     file = flatbuffer.parse(content, str(path))
     return tuple(_checks(path, file, content, limits))

@@ -212,7 +212,7 @@ def _operation(config: Mapping[str, Any], title: str) -> Iterator[UnsafeReferenc
         node = config["node_def"]
         operator = node.get("op") if isinstance(node, Mapping) else None
         if not is_operator(operator):
-            yield UnsafeReference("code", f"the operator {operator or 'that is no table'}")
+            yield UnsafeReference("code", f"the operator {operator or 'that is not a table'}")
     if "function" in config and not is_call(str(config["function"])):
         yield UnsafeReference("code", f"the call tf.{config['function']}{_named(config)}")
     if "cls_symbol" in config or "method_name" in config:

@@ -39,7 +39,7 @@ def inputs_of(folder: Path, signature: str | None = None) -> tuple[TensorSpec, .
         with (folder / "saved_model.pb").open("rb") as file:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return tuple(_inputs(memoryview(content), signature))
-    # A file that ends in a field, text that is none: no reader of this goes further.
+    # A file that ends in a field, text that is not one: no reader of this goes further.
     except (OSError, ValueError, LookupError):
         return ()
 

@@ -44,8 +44,8 @@ __all__ = [
 def convert(project: Project, options: Options, progress: Progress) -> Report:
     """Walk the whole picture, and leave models under ``build/`` and bundles under ``dist/``.
 
-    Raises :class:`EdgekitError`; a candidate that cannot be made or run is no error but a row of
-    the report.
+    Raises :class:`EdgekitError`; a candidate that cannot be made or run is not an error but a row
+    of the report.
     """
     plan = Plan.of(project, options)
     with Run(plan, progress) as run:

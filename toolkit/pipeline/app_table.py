@@ -43,7 +43,7 @@ def _licence(wanted: str, root: Path) -> Licence:
         return Licence(text=file.read_text(encoding="utf-8", errors="replace"))
     if is_expression(wanted):
         return Licence(spdx=wanted)
-    message = f"[bundle] licence: {wanted!r} is no file of the project and no SPDX id"
+    message = f"[bundle] licence: {wanted!r} is neither a file of the project nor an SPDX id"
     hint = "ids are listed at https://spdx.org/licenses, such as Apache-2.0 or MIT"
     raise ProjectError("EK-PROJECT-073", message, hint)
 

@@ -48,7 +48,7 @@ def check_keys(project: Project) -> None:
 def precision_of(project: Project, model: Model | None) -> str:
     """Detect the precision of a file that is taken as it is.
 
-    Raises :class:`ModelError` where it is no ``.tflite``, :class:`ProjectError` where a target
+    Raises :class:`ModelError` where it is not a ``.tflite``, :class:`ProjectError` where a target
     wants another precision.
     """
     if model is None or model.kind != "tflite":

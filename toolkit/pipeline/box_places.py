@@ -18,7 +18,7 @@ def boxes_of(outputs: Mapping[str, Array], spec: boxes.BoxSpec, size: tuple[int,
     """Return how boxes lie in ``outputs`` ``[n, ...]``; ``size`` is the input's height and width.
 
     What ``spec`` leaves open is told by the outputs' values, as :func:`boxes.decoded` tells it.
-    Raises :class:`ProjectError` where the outputs are no boxes.
+    Raises :class:`ProjectError` where the outputs are not boxes.
     """
     kind = spec.format or boxes.detect_format(outputs, spec)
     places = _PLACES[kind](outputs, spec)

@@ -135,7 +135,9 @@ def run_folder(output: Path, source: str | None) -> Path:
         folder = runs / source
     if not (folder / "report.json").is_file():
         known = [found.parent.name for found in runs.glob("*/report.json")]
-        message = f"{source!r} is no finished run and no .tflite file{did_you_mean(source, known)}"
+        message = (
+            f"{source!r} is neither a finished run nor a .tflite file{did_you_mean(source, known)}"
+        )
         hint = "`edgekit convert` makes .tflite files and bundles of other models"
         raise NoBundleError("EK-BUNDLE-040", message, hint)
     return folder

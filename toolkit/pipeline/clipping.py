@@ -17,7 +17,7 @@ from edgekit.pipeline.run import Run
 from edgekit.types import Advice, SavedModel
 
 LOOK = 100
-# Calibration clips outliers on purpose; a tenth of the values is no outlier.
+# Calibration clips outliers on purpose; a tenth of the values is not an outlier.
 MOST = 0.1
 
 

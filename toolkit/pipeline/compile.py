@@ -43,7 +43,7 @@ class Compilation:
 def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compilation:
     """Compile every candidate for every target that has an NPU, and look its operators up in TFLM.
 
-    A candidate that cannot be compiled is no error but a check that is red.
+    A candidate that cannot be compiled is not an error but a check that is red.
     """
     targets = [target for target in map(catalog.load, run.plan.targets) if is_compiled(target)]
     results: dict[str, tuple[Compiled, ...]] = {}

@@ -86,7 +86,7 @@ def as_it_is(run: Run, model: Model) -> SavedModel:
 
 
 def check(path: Path, file: TFLiteFile) -> None:
-    """Raise :class:`ModelError` where a file is no float model that candidates can be made of."""
+    """Raise :class:`ModelError` where a file is not a float model, of which candidates are made."""
     check_operators(path, file)
     integer_weights = sorted(file.weights.keys() - {"FLOAT32", "BOOL"})
     tensors = [t for graph in file.graphs for t in graph.tensors]

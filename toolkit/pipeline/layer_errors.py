@@ -34,7 +34,7 @@ def compare_layers(
 ) -> Errors:
     """Compare every candidate layer by layer with the reference's float32 file, where asked for.
 
-    What cannot be compared is no error, but says why.
+    What cannot be compared is not an error, but says why.
     """
     options = run.plan.options
     if not (options.layers and options.evaluate):

@@ -202,7 +202,7 @@ def _parts(
         dataset = carried.without(dataset, reference)
         subsets.append(part("training", dataset, np.arange(dataset.count), specs, preprocess, root))
     except DataError as error:
-        # Training may well resize or augment: it is no fault that these are not the model's items.
+        # Training may well resize or augment: that these are not the model's items is not a fault.
         return tuple(subsets), (Unchecked("training data", f"{error.code} {error.message}"),)
     return tuple(subsets), ()
 

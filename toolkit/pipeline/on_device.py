@@ -30,8 +30,8 @@ def measure_on_devices(
 ) -> Mapping[str, tuple[OnDevice, ...]]:
     """Measure on each target's own device the candidates that it may ship.
 
-    A device that is away, or that cannot run a candidate, is no error but a result that says so.
-    Raises :class:`DeviceNameError`.
+    A device that is away, or that cannot run a candidate, is not an error but a result that says
+    so. Raises :class:`DeviceNameError`.
     """
     named = {
         name: device

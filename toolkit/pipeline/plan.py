@@ -227,7 +227,7 @@ def _targets(project: Project) -> Mapping[str, TargetTable]:
     if host is None:
         raise DeviceError(
             "EK-DEVICE-003",
-            "this host is no target of the catalog",
+            "this host is not a target of the catalog",
             f"name one with --target: {', '.join(catalog.names())}",
         )
     return {host: TargetTable()}

@@ -251,7 +251,7 @@ class Run:
 
     def key(self, *distributions: str, **parts: Json) -> dict[str, Json]:
         """Build a store key: its parts, and the versions of edgekit and of what does the work."""
-        # A plug-in may bring a distribution that is none of ours.
+        # A plug-in may bring a distribution of its own.
         versions = {n: self.versions.get(n) or _version(n) for n in distributions}
         return {**parts, "versions": {"edgekit": code_version(), **_plugged(), **versions}}
 

@@ -72,7 +72,7 @@ def _refuse(into: Path, ours: set[str], force: bool) -> None:
         raise ProjectError("EK-OUTPUT-001", f"{into} is there already", "use --force")
     foreign = sorted({path.name for path in into.iterdir()} - ours)
     if foreign:
-        message = f"{into} holds {foreign[0]}, which is no part of a split"
+        message = f"{into} holds {foreign[0]}, which is not part of a split"
         raise ProjectError("EK-OUTPUT-001", message, "name another folder")
 
 

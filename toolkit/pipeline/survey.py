@@ -68,7 +68,7 @@ def survey(project: Project, options: Options, progress: Progress) -> Survey:
         return Survey(project, plan.name, host=catalog.host() or "")
     plan = Plan.of(_looked_at(project, options), options)
     if plan.model is not None and plan.model.kind == "tflite":
-        # One that is quantized is no model to convert, but one to check and bundle.
+        # One that is quantized is not a model to convert, but one to check and bundle.
         precision = precision_in(flatbuffer.read(plan.model.path))
         if precision != FLOAT:
             plan = Plan.of(_with(plan.project, as_is=True), options)

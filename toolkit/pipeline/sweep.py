@@ -36,7 +36,7 @@ def sweep(
 ) -> Sweep:
     """Try settings until there are enough trials, going on with those of a sweep that was killed.
 
-    Raises :class:`ProjectError` where there is no sweep, no Optuna, or a key that is none.
+    Raises :class:`ProjectError` where there is no sweep, no Optuna, or a key that is not one.
     """
     study = _Study(project, options)
     study.mend()
@@ -202,7 +202,7 @@ class _Study:
         mean = statistics.fmean(values) if values else math.nan
         failed = trial.user_attrs.get(PROBLEM) or not math.isfinite(mean)
         if failed and not trial.user_attrs.get(PROBLEM):
-            trial.set_user_attr(PROBLEM, f"{self.figure} is no finite number")
+            trial.set_user_attr(PROBLEM, f"{self.figure} is not a finite number")
         state = optuna.trial.TrialState
         self._study.tell(trial, None if failed else mean, state.FAIL if failed else state.COMPLETE)
 

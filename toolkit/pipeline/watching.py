@@ -75,7 +75,7 @@ def telling_logs(watched: Watching) -> Iterator[None]:
 
 
 def by_epoch(path: Path) -> Mapping[str, tuple[float | None, ...]]:
-    """Read the columns of a ``history.csv``; what is no finite number is None."""
+    """Read the columns of a ``history.csv``; what is not a finite number is None."""
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:

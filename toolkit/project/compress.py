@@ -215,7 +215,7 @@ class CompressTable(Table):
         if not isinstance(values, Mapping) or info.context == WRITTEN:
             return values
         if "plugged" in values:
-            raise ValueError("'plugged' is no key: say [compress] SCHEME = { … }")
+            raise ValueError("'plugged' is not a key: say [compress] SCHEME = { … }")
         known = {one.name for one in installed() if one.group == "edgekit.schemes"} - own.keys()
         plugged = {name: switched(values[name]) for name in values if name in known}
         rest = {name: value for name, value in values.items() if name not in known}

@@ -121,7 +121,7 @@ class Project(Table):
         """Read a project file (``edgekit.toml``, or ``[tool.edgekit]`` of a ``pyproject.toml``).
 
         ``model`` picks one of its ``[models]``. Raises :class:`ProjectError` where the file is
-        missing, is no TOML, has a wrong key or value, or several models and none is picked.
+        missing, is not TOML, has a wrong key or value, or several models and none is picked.
         """
         projects = cls.load_all(path, () if model is None else (model,))
         if len(projects) > 1:
@@ -236,7 +236,7 @@ def _read(file: Path) -> tuple[dict[str, Any], str]:
 
 
 def _check_known(file: Path, names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise :class:`ProjectError` for a name that is none of a file's models."""
+    """Raise :class:`ProjectError` for a name that is not one of a file's models."""
     known = list(known)
     for name in names:
         if name not in known:

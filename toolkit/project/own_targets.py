@@ -85,7 +85,7 @@ def files(root: Path) -> Iterator[Path]:
 def add_written(tables: Mapping[str, Any]) -> None:
     """Add targets that a report holds, where this process has none of the name.
 
-    Raises :class:`ProjectError` where one is none.
+    Raises :class:`ProjectError` where one is wrong.
     """
     for name, table in tables.items():
         if name in catalog.names():

@@ -27,4 +27,4 @@ class TextTable(Table):
     padding: int | None = Field(default=None, ge=0)
     """A token to ignore. ``padding = 0``"""
     space: str | None = Field(default=None, min_length=1)
-    """The token between words, where it is no space. ``space = "|"``"""
+    """The token between words, where it is not a space. ``space = "|"``"""

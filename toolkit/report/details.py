@@ -29,7 +29,7 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
 def write(details: Details, folder: Path) -> None:
-    """Write the details into a run's folder; where one is no number, only that it is none."""
+    """Write the details into a run's folder; where one is not a number, only that it is not."""
     try:
         text = _text(details)
     except ValueError as error:
@@ -92,11 +92,11 @@ def _unsafe_pictures(pictures: Mapping[str, str]) -> Iterator[str]:
         try:
             content = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
-            yield f"pictures.{name[:60]} is no base64"
+            yield f"pictures.{name[:60]} is not base64"
             continue
         sides = [int.from_bytes(content[at : at + 4], "big") for at in (16, 20)]
         if not content.startswith(PNG) or len(content) > PICTURE_BYTES:
-            yield f"pictures.{name[:60]} is no small PNG"
+            yield f"pictures.{name[:60]} is not a small PNG"
         elif not all(1 <= side <= PICTURE_SIDE for side in sides):
             yield f"pictures.{name[:60]} is larger than {PICTURE_SIDE} pixels"
 

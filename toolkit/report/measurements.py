@@ -125,7 +125,7 @@ def _worst(item: Mapping[str, Json], quoted: bool) -> str:
 def draw_worst(done: Evaluated, images: Path, path: Path) -> None:
     """Write a PNG sheet of the worst items, from the items' ``images``.
 
-    Raises :class:`DataError` where one is no picture.
+    Raises :class:`DataError` where one is not a picture.
     """
     import numpy as np
 

@@ -91,7 +91,7 @@ def found_text(row: MonitoredRow) -> str:
 
 
 def interval_text(row: MonitoredRow) -> str:
-    """Return the interval of what was found; a bound that is not known is no number."""
+    """Return the interval of what was found; a bound that is not known is not a number."""
     measured = row.measured
     if measured is None or measured.value is None:
         return ""

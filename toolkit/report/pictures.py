@@ -29,7 +29,7 @@ def draw(
     Images are ``[h, w]``, ``[h, w, 1]`` or ``[h, w, 3]``, uint8 or float: floats within 0..1 or
     0..255 are drawn in that range, others from their smallest to their largest value. ``most``, of
     :func:`edgekit.data.pixels.largest`, is white instead of 255. Raises :class:`DataError` where an
-    array is no image.
+    array is not an image.
     """
     from PIL import Image, ImageDraw, ImageFont
 

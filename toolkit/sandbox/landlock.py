@@ -29,7 +29,7 @@ CHANGE = sum(1 << bit for bit in range(4, 13))
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 # From which version of the interface the kernel knows a right.
 SINCE = {REFER: 2, TRUNCATE: 3, IOCTL_DEV: 5}
-# What may be said of a file that is no folder.
+# What may be said of a file that is not a folder.
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
 NETWORK_SINCE = 4

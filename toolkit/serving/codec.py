@@ -89,7 +89,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     except RecursionError as error:
         raise Refused(400, "the body is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, f"the body is no request in JSON: {str(error)[:300]}") from error
+        raise Refused(400, f"the body is not a request in JSON: {str(error)[:300]}") from error
 
 
 def dumps(answer: Any) -> bytes:
@@ -140,7 +140,7 @@ def _rows(items: Any, tensors: Mapping[str, Tensor]) -> dict[str, list[Any]]:
         return {next(iter(tensors)): items}
     for at, item in enumerate(items):
         if not isinstance(item, dict):
-            raise Refused(400, f"item {at} is no object with the inputs {_names(tensors)}")
+            raise Refused(400, f"item {at} is not an object with the inputs {_names(tensors)}")
         _check_names(item, tensors, f"item {at}")
     return {name: [item[name] for item in items] for name in tensors}
 
@@ -148,7 +148,7 @@ def _rows(items: Any, tensors: Mapping[str, Tensor]) -> dict[str, list[Any]]:
 def _columns(given: Any, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     if not isinstance(given, dict) or is_binary(given):
         if len(tensors) > 1:
-            raise Refused(400, f"'inputs' is no object with {_names(tensors)}")
+            raise Refused(400, f"'inputs' is not an object with {_names(tensors)}")
         return {next(iter(tensors)): given}
     _check_names(given, tensors, "'inputs'")
     return given
@@ -242,9 +242,9 @@ def _binary(name: str, value: Any) -> npt.NDArray[Any]:
     try:
         content = base64.b64decode(value["b64"], validate=True) if is_binary(value) else b""
     except (TypeError, ValueError, binascii.Error) as error:
-        raise Refused(400, f"input {name!r}: its b64 is no base64") from error
+        raise Refused(400, f"input {name!r}: its b64 is not base64") from error
     if not content.startswith(NPY):
-        raise Refused(400, f"input {name!r}: its b64 is no .npy file")
+        raise Refused(400, f"input {name!r}: its b64 is not a .npy file")
     return _npy(name, content)
 
 
@@ -297,7 +297,7 @@ def classified(model: Servable, outputs: Arrays) -> dict[str, Any]:
 
 
 def check_finite(outputs: Arrays) -> None:
-    """Raise :class:`Refused` (500) where an output is no number: JSON has no NaN."""
+    """Raise :class:`Refused` (500) where an output is not a number: JSON has no NaN."""
     for name, value in outputs.items():
         if not np.isfinite(value).all():
             raise Refused(

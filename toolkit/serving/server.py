@@ -127,7 +127,7 @@ async def run(
         ws="none",
         lifespan="off",
         log_config=None,
-        # What is no HTTP is told to whoever sent it; a line for each would fill a disk.
+        # What is not HTTP is told to whoever sent it; a line for each would fill a disk.
         log_level="error",
         access_log=False,
         server_header=False,

@@ -47,7 +47,7 @@ def read_split(text: str, main: Sequence[str]) -> dict[str, float]:
         name, equals, number = part.strip().rpartition("=")
         share = _number(number)
         if not equals or not name or share is None or name in shares:
-            message = f"--split {text}: {part.strip()!r} is no version with its share"
+            message = f"--split {text}: {part.strip()!r} is not a version with its share"
             raise ServeError("EK-SERVE-006", message, HINT)
         shares[name] = share
     named = [name for name in shares if name in main]

@@ -108,7 +108,7 @@ def bootstrap_statistic(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """Return the percentile bootstrap interval of a statistic of n items that is no mean (AUC, F1).
+    """Return the percentile bootstrap interval of a statistic other than a mean (AUC, F1).
 
     `statistic` gets an int64 array [n] of item indices and may return NaN where a resample does
     not define it (one class missing). Such resamples are dropped; where they are more than 10 %,

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
-# Jeffreys' prior: an empty bin is no proof that nothing falls into it.
+# Jeffreys' prior: an empty bin is not proof that nothing falls into it.
 PRIOR = 0.5
 # Classes that so few items are expected in are taken together: chi-square is off below.
 FEWEST_EXPECTED = 5

@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 from edgekit.types import Measurement
 
-#: Beyond this many items "measure more" is no advice.
+#: Beyond this many items "measure more" is not worth advising.
 MAX_ITEMS = 10**9
 
 

@@ -71,7 +71,7 @@ def bimodal(samples: FloatArray) -> bool:
 
     So where the kernel density of their logarithms (the central 98 %) has two modes that hold a
     tenth of the samples each, and falls between them to half of the lower one. A tail of slow
-    samples is no mode. False below 40 samples.
+    samples is not a mode. False below 40 samples.
     Raises ValueError where the array is empty, not 1-D, not finite or not positive.
     Source: Silverman (1986), "Density estimation for statistics and data analysis", section 3.4.2
     (bandwidth, formula 3.31); modes as in Silverman (1981), "Using kernel density estimates to

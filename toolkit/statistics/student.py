@@ -9,7 +9,7 @@ MOST = 100_000
 
 
 def t_tail(t: float, freedom: int) -> float:
-    """Return P(T > t), for t at least 0; ValueError where freedom is no whole number from 1.
+    """Return P(T > t), for t at least 0; ValueError where freedom is not a whole number from 1.
 
     Source: Abramowitz & Stegun (1964), "Handbook of mathematical functions", 26.7.3 and 26.7.4.
     """

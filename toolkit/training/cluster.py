@@ -193,6 +193,6 @@ def _too_often(death: _Death, deaths: Sequence[str]) -> EdgekitError:
     hint = (
         f"its last output:\n{tail(log)}\nthe whole log is {log}\n"
         "ended by the system, it had too little memory: take a smaller batch_size, or fewer"
-        " workers\nthe same command goes on from the last state"
+        " workers\nrun the same command again to resume from the last state"
     )
     return WorkerDied("EK-TRAIN-027", message, hint)

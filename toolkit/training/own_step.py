@@ -47,7 +47,7 @@ class Figures:
         return list(self._means.values())
 
     def forget(self) -> None:
-        """Take the means out of the model, as which they are no part of its file."""
+        """Take the means out of the model, as which they are not part of its file."""
         own = {id(mean) for mean in self._means.values()}
         self._model._metrics[:] = [one for one in self._model._metrics if id(one) not in own]
 
@@ -59,7 +59,7 @@ class Figures:
             with tf.init_scope():
                 mean = library(self._model).metrics.Mean(name=f"{self._prefix}{name}")
             self._means[name] = mean
-            # Where both generations look for metrics that are no loss's: they are reset with every
+            # Both generations look here for metrics other than the loss: they are reset with every
             # epoch, and are part of a state.
             self._model._metrics.append(mean)
         return self._means[name]

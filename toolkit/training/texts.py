@@ -13,7 +13,7 @@ from edgekit.evaluation.texts import TextReader
 
 Array = npt.NDArray[Any]
 PADDING = -1
-# Below it a probability is no answer, but an underflow.
+# Below it a probability is not an answer, but an underflow.
 LEAST = 1e-7
 
 

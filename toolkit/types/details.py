@@ -82,7 +82,7 @@ class PoorItem:
 
     ``label`` and ``answer`` are names of classes, numbers or texts in words, empty where an item
     has several. ``score`` ranks the items and ``score_name`` says what it is, such as "confidence".
-    ``picture`` is a key of ``Details.pictures``, empty where the item is none; ``boxes`` are the
+    ``picture`` is a key of ``Details.pictures``, empty where there is none; ``boxes`` are the
     first 60 that are drawn on it.
     """
 

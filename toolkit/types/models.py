@@ -59,7 +59,7 @@ class SavedModel:
     A SavedModel has a batch-1 signature ``serving_default``, and a free batch in ``evaluate``.
     ``runtime`` is what runs it, ``signature`` which one of a ``.tflite`` file's several is meant.
     ``last`` is the activation that each output ends in, by name: ``softmax``, ``sigmoid``,
-    ``argmax``, ``unit norm`` …, empty where it is none. ``twin`` is the same model as TFLite can
+    ``argmax``, ``unit norm`` …, empty where there is none. ``twin`` is the same model as TFLite can
     have it, where its own layers compute in another float, by ``policies``, or call what
     ``rewritten`` names, for which TFLite has no kernels. ``named`` is what tables call it, where it
     is neither of the two. Where a file taken as it is is judged by another model, that one's

@@ -56,7 +56,7 @@ class BoxesSpec:
     class ``k`` is ``score_output[score_start + r * score_row + k * score_column]``, times what
     lies at ``objectness`` of the row where that is not negative. ``classes`` and ``background``
     count columns: a background comes first and is skipped. With ``format`` "postprocess" there
-    are no columns: ``class_output`` has the class of every row, ``count_output`` how many rows
+    are not columns: ``class_output`` has the class of every row, ``count_output`` how many rows
     count. Coordinates are divided by ``width`` and ``height`` (1 where they are shares already).
     ``anchors`` are (centre y, centre x, height, width) and ``scales`` belong to them.
     """

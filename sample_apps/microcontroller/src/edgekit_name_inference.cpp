@@ -118,7 +118,7 @@ const char* edgekit_name_open(const void* bytes, size_t size) {
   if (kTensorArenaSize == 0) return "the arena's size is not known: set EDGEKIT_NAME_ARENA_BYTES";
   // The identifier of the file format.
   if (size < 8 || std::memcmp(static_cast<const char*>(bytes) + 4, "TFL3", 4) != 0)
-    return "the bytes are no TFLite model";
+    return "the bytes are not a TFLite model";
   const tflite::Model* model = tflite::GetModel(bytes);
   if (model->version() != TFLITE_SCHEMA_VERSION) return "another version of the schema";
   static bool set_up = false;

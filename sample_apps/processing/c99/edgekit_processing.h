@@ -35,7 +35,7 @@ typedef struct {
   int32_t zero_point;
   int channels, channel_stride; /* value i has factor i / channel_stride % channels */
   const float *factors, *offsets;
-  const ek_picture *picture; /* NULL where it is no picture */
+  const ek_picture *picture; /* NULL where it is not a picture */
 } ek_input;
 
 /* An output of one item: (value - zero_point) * scale where scale is not 0. */

@@ -101,7 +101,7 @@ private fun side(from: Int, size: Int, factor: Double?): Side {
  */
 fun fit(picture: PictureSpec, source: ByteArray, height: Int, width: Int, channels: Int): ByteArray {
     require(channels in intArrayOf(1, 3, 4) && source.size == height * width * channels) {
-        "${source.size} bytes are no picture of ${height}x${width}x$channels"
+        "${source.size} bytes are not a picture of ${height}x${width}x$channels"
     }
     val wanted = if (picture.color == Color.GRAYSCALE) 1 else 3
     val pixels = colored(source, channels, wanted)

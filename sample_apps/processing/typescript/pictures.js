@@ -101,7 +101,7 @@ function sides(picture, height, width) {
  */
 export function fit(picture, source, height, width, channels) {
     if (![1, 3, 4].includes(channels) || source.length !== height * width * channels) {
-        throw new Error(`${source.length} bytes are no picture of ${height}x${width}x${channels}`);
+        throw new Error(`${source.length} bytes are not a picture of ${height}x${width}x${channels}`);
     }
     const wanted = picture.color === "grayscale" ? 1 : 3;
     const [rows, columns] = sides(picture, height, width);

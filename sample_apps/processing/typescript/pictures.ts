@@ -132,7 +132,7 @@ export function fit(
   channels: number,
 ): Uint8Array {
   if (![1, 3, 4].includes(channels) || source.length !== height * width * channels) {
-    throw new Error(`${source.length} bytes are no picture of ${height}x${width}x${channels}`);
+    throw new Error(`${source.length} bytes are not a picture of ${height}x${width}x${channels}`);
   }
   const wanted = picture.color === "grayscale" ? 1 : 3;
   const [rows, columns] = sides(picture, height, width);

@@ -10,7 +10,7 @@ if sys.version_info < (3, 9):
     sys.exit(97)
 
 # ruff: noqa: E402
-# The folder that one is in after logging in is no place to import from.
+# The folder that one is in after logging in is not a place to import from.
 sys.path[:] = [folder for folder in sys.path if folder]
 
 import importlib.util

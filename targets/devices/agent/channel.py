@@ -26,7 +26,7 @@ SMALL = 1 << 16
 
 
 class ChannelError(Exception):
-    """What came was no frame."""
+    """What came was not a frame."""
 
 
 class Channel:

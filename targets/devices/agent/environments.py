@@ -79,7 +79,7 @@ def remove(call: Call, name: str) -> Mapping[str, Json]:
     """Delete the environment ``name``, made or half-made; ``removed`` says whether it was there."""
     place = _place(call, name)
     there = place.is_dir()
-    # The stamp first: what is half deleted is no environment.
+    # The stamp first: what is half deleted is not an environment.
     with contextlib.suppress(FileNotFoundError):
         (place / STAMP).unlink()
     if there:

@@ -56,8 +56,8 @@ def emulated(root: Path = ROOT, machine: str = "") -> str:
     one.
 
     ``machine`` is what uname says, by default here. Only what proves an emulator counts: a virtual
-    machine whose programs run on the processor itself, as with KVM, is none, and says the same of
-    its board.
+    machine whose programs run on the processor itself, as with KVM, is not one, and says the same
+    of its board.
     """
     arm = (machine or platform.machine()).startswith(("aarch64", "arm"))
     told = _cpuinfo(root)

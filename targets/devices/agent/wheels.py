@@ -109,7 +109,7 @@ def _expected(record: Dict[str, str], name: str) -> Optional[Tuple[str, str]]:
 
 
 def _place(name: str) -> Optional[PurePosixPath]:
-    """Tell where a file goes among the packages; None for what is no part of them."""
+    """Tell where a file goes among the packages; None for what is not part of them."""
     parts = PurePosixPath(name).parts
     if not parts[0].endswith(".data"):
         return PurePosixPath(*parts)

@@ -111,11 +111,11 @@ class Cassette:
         try:
             return npy.parsed(self.content(digest))
         except ValueError as error:
-            raise damaged(self.path, f"{digest[:12]} is no array: {error}") from error
+            raise damaged(self.path, f"{digest[:12]} is not an array: {error}") from error
 
 
 def read(path: Path) -> Cassette:
-    """Return a cassette. Raises :class:`CassetteError` where it is none."""
+    """Return a cassette. Raises :class:`CassetteError` where it is not one."""
     # Its form takes a library that is slow to import, and most commands read no cassette.
     from edgekit.targets.devices.cassette.schema import parse
 
@@ -141,6 +141,6 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def damaged(path: Path, why: str) -> CassetteError:
-    """Return the error of a file that is no whole cassette."""
+    """Return the error of a file that is not a whole cassette."""
     hint = f"{why}\na cassette is what --record wrote: record it again"
-    return CassetteError("EK-DEVICE-091", f"{path} is no cassette, or is damaged", hint)
+    return CassetteError("EK-DEVICE-091", f"{path} is not a cassette, or is damaged", hint)

@@ -51,7 +51,7 @@ def renamed(result: RunnerResult, names: Mapping[str, str]) -> RunnerResult:
 
 
 def difference(asked: Mapping[str, Json], recorded: Sequence[Mapping[str, Json]]) -> str:
-    """Tell why a request is none of those recorded, in words."""
+    """Tell why a request is not one of those recorded, in words."""
     alike = [one for one in recorded if one["mode"] == asked["mode"]]
     if not alike:
         modes = sorted({str(one["mode"]) for one in recorded})

@@ -37,7 +37,7 @@ class _Fault(_Table):
     @model_validator(mode="after")
     def _known(self) -> _Fault:
         if self.kind not in kinds():
-            raise ValueError(f"{self.kind[:40]!r} is no error of a device")
+            raise ValueError(f"{self.kind[:40]!r} is not an error of a device")
         return self
 
 
@@ -124,7 +124,7 @@ class _Run(_Event):
             number, _, file = name.partition("/")
             known = number.isdecimal() and int(number) < len(self.request.models)
             if not known or not file or "outputs" not in self.request.models[int(number)]:
-                raise ValueError(f"{name[:60]!r} is no output of the request")
+                raise ValueError(f"{name[:60]!r} is not an output of the request")
         _check_answered(self, self.result)
         return self
 

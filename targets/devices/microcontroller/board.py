@@ -250,7 +250,9 @@ class Board:
         if slowest / (1 + TOLERANCE) <= rate <= fastest * (1 + TOLERANCE) + 1 / WATCHED:
             return
         told = f"it counts {slowest:.4g} to {fastest:.4g} ticks a second and says {rate}"
-        hint = "correct ticks_per_second; a counter that stops while the processor sleeps is none"
+        hint = (
+            "correct ticks_per_second; a counter that stops while the processor sleeps is not one"
+        )
         raise self._clock(told, hint)
 
     def _clock_read(self) -> tuple[float, int, float]:

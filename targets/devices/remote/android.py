@@ -19,7 +19,7 @@ from edgekit.targets.devices.remote.shell import Shell
 from edgekit.targets.devices.transport import Forwarding, Transport
 from edgekit.types import Json
 
-# A machine that is no phone has none but the first.
+# A machine that is not a phone has none but the first.
 PROGRAMS = {
     "uname": "uname -sm",
     "getprop": "getprop",

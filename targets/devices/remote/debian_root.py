@@ -71,7 +71,7 @@ def make(root: DebianRoot, progress: Progress) -> Path:
     """Return the root's folder, made where it is not.
 
     It has its name once a Python with numpy has run in it. Raises :class:`DeviceError` where this
-    host is no Debian or has no emulator, and where its packages cannot be had.
+    host is not Debian or has no emulator, and where its packages cannot be had.
     """
     emulation = user_emulation.user_emulation(root.processor)
     _check_tools(root)

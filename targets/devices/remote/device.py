@@ -263,7 +263,7 @@ class RemoteDevice(Transport):
             checked(told["result"], request, f"on {address}")
         except (DeviceError, RunnerError) as error:
             return error
-        raise AssertionError("a result without an error is no failure")
+        raise AssertionError("a result without an error is not a failure")
 
     def open(self, request: Request) -> RemoteSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""

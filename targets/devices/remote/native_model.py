@@ -69,7 +69,7 @@ def opened(lines: Sequence[str]) -> OpenedModel:
         )
         if info.shape and info.shape[0] != 1:
             shaped = f"{word} {name!r} is shaped {list(info.shape)}"
-            raise ValueError(f"{shaped}: its first dimension is no batch of 1")
+            raise ValueError(f"{shaped}: its first dimension is not a batch of 1")
         tensors[word][name] = info
     return OpenedModel(load, tensors["input"], tensors["output"])
 

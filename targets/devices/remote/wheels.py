@@ -192,7 +192,7 @@ def _download(
     if own is None:
         options.append("--no-deps")
     if source is not None:
-        # Isolated: folders of wheels that the user's own settings name are no part of it.
+        # Isolated: folders of wheels that the user's own settings name are not part of it.
         options += ["--isolated", "--no-index", "--find-links", str(source)]
     if own:
         options += ["--find-links", str(_stub(own, dest.with_name(f"{dest.name}-own")))]

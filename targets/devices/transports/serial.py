@@ -26,7 +26,7 @@ def parse(address: str) -> tuple[str, int]:
         raise DeviceNameError("EK-DEVICE-012", f"{address!r} names no serial port", hint)
     baud = int(match[2] or BAUD)
     if not 0 < baud <= FASTEST:
-        message = f"{address!r}: {baud} is no baud rate"
+        message = f"{address!r}: {baud} is not a baud rate"
         raise DeviceNameError("EK-DEVICE-012", message, f"1 to {FASTEST}, {BAUD} by default")
     return match[1], baud
 

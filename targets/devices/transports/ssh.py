@@ -19,7 +19,7 @@ FORM = "ssh://[USER@]HOST[:PORT][/FOLDER]"
 # What replaces ``ssh``, as words of a shell.
 VARIABLE = "EDGEKIT_SSH_COMMAND"
 DEFAULT_FOLDER = ".edgekit"
-# Names that are options or commands to ssh or a shell are none of a user or host.
+# A name that ssh or a shell would take as an option or a command is not a user or host.
 ADDRESS = re.compile(
     r"ssh://(?:(?P<user>[^/:@]+(?:@[^/:@\[\]]+)*)@)?"
     r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>\w[\w.-]*))"
@@ -75,7 +75,7 @@ def parse(address: str) -> SshAddress:
         raise _malformed(address, f"{why}It has the form {FORM}, [HOST] for an IPv6 address")
     user, folder = unquote(match["user"] or ""), _folder(address, match["path"] or "")
     if user and not USER.fullmatch(user):
-        raise _malformed(address, f"{user!r} is no name of a user")
+        raise _malformed(address, f"{user!r} is not a name of a user")
     return SshAddress(user, match["ipv6"] or match["host"], match["port"] or "", folder)
 
 
@@ -84,14 +84,14 @@ def _folder(address: str, path: str) -> str:
     if not decoded:
         return DEFAULT_FOLDER
     if CONTROL.search(decoded) or {".", ".."} & set(decoded.split("/")):
-        raise _malformed(address, f"{decoded!r} is no folder for edgekit: name it in full")
+        raise _malformed(address, f"{decoded!r} is not a folder for edgekit: name it in full")
     if decoded == "/~":
         raise _malformed(address, "name a folder below the home folder: /~/FOLDER")
     return decoded.removeprefix("/~/")
 
 
 def _malformed(address: str, hint: str) -> DeviceNameError:
-    return DeviceNameError("EK-DEVICE-012", f"{address!r} is no address of a device", hint)
+    return DeviceNameError("EK-DEVICE-012", f"{address!r} is not an address of a device", hint)
 
 
 def client() -> list[str]:
@@ -102,7 +102,7 @@ def client() -> list[str]:
     try:
         words = shlex.split(said) or ["ssh"]
     except ValueError as error:
-        message = f"{VARIABLE} is no command: {str(error).lower()}"
+        message = f"{VARIABLE} is not a command: {str(error).lower()}"
         raise DeviceError("EK-DEVICE-040", message, f"it holds: {said}") from error
     if shutil.which(words[0]) is None:
         hint = "install OpenSSH's client (Debian, Ubuntu: apt-get install openssh-client)"

@@ -54,7 +54,7 @@ const char *litert_status(Status status) {
       {7, "timeout expired"},
       {8, "wrong version"},
       {500, "a file cannot be read or written"},
-      {501, "this is no valid flatbuffer"},
+      {501, "this is not a valid flatbuffer"},
       {1000, "an index is out of bounds"},
       {1001, "an invalid type in the graph"},
       {1003, "an invalid operator in the graph"},

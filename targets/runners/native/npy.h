@@ -14,7 +14,7 @@ typedef struct {
   size_t mapped;
 } Npy;
 
-/* Map a file; NULL, or why it is none. Source: "NEP 1: A Simple File Format for NumPy Arrays". */
+/* Map a file; NULL, or why it is not one. Source: "NEP 1: A Simple File Format for NumPy Arrays". */
 const char *npy_open(Npy *npy, const char *path);
 
 /* Values as real numbers, from one on; NULL, or why they are none. */

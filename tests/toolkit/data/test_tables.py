@@ -347,7 +347,7 @@ def test_stated_types_decide_the_dtype(tmp_path: Path) -> None:
         (DataTypes(ISLANDS), "line 3, column 'mass': 'NA' is not a number"),
         (
             DataTypes({**ISLANDS, "island": ("Biscoe", "Torgersen")}, drop_missing=True),
-            "line 2, column 'island': 'Dream' is none of its categories Biscoe, Torgersen",
+            "line 2, column 'island': 'Dream' is not one of its categories Biscoe, Torgersen",
         ),
         (
             DataTypes({**ISLANDS, "mass": "integer"}, drop_missing=True),

@@ -69,7 +69,7 @@ def test_pictures_are_ranked_by_f1_of_the_boxes_that_an_application_would_show()
         [[0.7, 0, *BOX], [0.7, 1, *elsewhere]],
         # Nothing there, nothing shown.
         [[0.1, 0, *elsewhere]],
-        # Another class is no hit.
+        # Another class is not a hit.
         [[0.6, 1, *BOX]],
     )
     found = detection.picture_scores(truth, given)

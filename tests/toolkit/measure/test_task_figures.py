@@ -137,7 +137,7 @@ def test_the_report_holds_every_class_of_every_candidate(folder: Path, tmp_path:
     drawn = details.read(run)
     assert drawn is not None
     assert drawn.candidates["float32"].confusion is None
-    assert "pixel_accuracy is no metric of one class" in drawn.reference.absent["confusion"]
+    assert "pixel_accuracy is not a metric of one class" in drawn.reference.absent["confusion"]
     assert drawn.reference.worst_items[0].score_name == "share of wrong pixels"
     summary = (run / "summary.md").read_text(encoding="utf-8")
     assert "mean_iou" in summary

@@ -224,7 +224,7 @@ def test_hostile_files_are_run_and_do_no_harm(tmp_path: Path) -> None:
     assert said.pop("good.tflite") == "passed"
     assert set(said) == set(files)
     for number, name in enumerate(RUN_TOGETHER):
-        # What is no operator of a file runs as the file that it also is.
+        # What is not an operator of a file runs as the file that it also is.
         expected = "passed" if name.startswith("labels") else "incompatible"
         assert said[f"{number}.tflite"] == expected, name
     assert_harmless(tmp_path)

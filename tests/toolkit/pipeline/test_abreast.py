@@ -1,4 +1,4 @@
-"""Work of a run that goes on two at a time: errors end what is under way, and nothing follows."""
+"""Work that a run does two at a time: errors end what is under way, and nothing follows."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_labels_and_answers_by_hand() -> None:
 )
 def test_other_tasks_have_no_confusion_and_say_so(metric: str) -> None:
     for part in (confusion_matrix, reliability):
-        with pytest.raises(ValueError, match=f"{metric} is no metric of one class per item"):
+        with pytest.raises(ValueError, match=f"{metric} is not a metric of one class per item"):
             part(METRICS[metric], LABELS, OUTPUTS)
 
 

@@ -63,8 +63,14 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "more samples than runs": (lambda d: int8(d)["launches"][0].update(count=1), "3 samples of 1"),
     "a matrix that is not square": (lambda d: int8(d)["confusion"]["matrix"].pop(), "as large as"),
     "a count below 0": (lambda d: int8(d)["confusion"].update(matrix=[[-1, 0], [0, 0]]), "below 0"),
-    "a script for a picture": (lambda d: d["pictures"].update({"evaluated-7": SCRIPT}), "no small"),
-    "a picture that is no base64": (lambda d: d["pictures"].update({"evaluated-7": '"'}), "base64"),
+    "a script for a picture": (
+        lambda d: d["pictures"].update({"evaluated-7": SCRIPT}),
+        "small PNG",
+    ),
+    "a picture that is not base64": (
+        lambda d: d["pictures"].update({"evaluated-7": '"'}),
+        "base64",
+    ),
     "a picture that is too large": (
         lambda d: d["pictures"].update({"evaluated-7": detailing.picture(97, 8)}),
         "larger than 96",

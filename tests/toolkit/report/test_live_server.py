@@ -1,4 +1,4 @@
-"""The page of a run that goes on: how far it is, who may read it, and how the server ends."""
+"""The page of a run in progress: how far it is, who may read it, and how the server ends."""
 
 from __future__ import annotations
 

@@ -386,7 +386,7 @@ def test_port_in_use_is_said_at_once(bundle: Path) -> None:
         ("digits@champion", "EK-SERVE-003", "registry"),
         ("notes.txt", "EK-SERVE-003", "nothing that can be served"),
         ("damaged.tar.gz", "EK-BUNDLE-002", "truncated or damaged"),
-        ("folder", "EK-BUNDLE-001", "no unpacked bundle"),
+        ("folder", "EK-BUNDLE-001", "not an unpacked bundle"),
         ("damaged.tflite", "EK-RUNNER-002", "cannot run"),
         ("text.tflite", "EK-SERVE-003", "no number"),
     ],

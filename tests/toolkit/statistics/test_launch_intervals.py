@@ -99,7 +99,7 @@ def test_percentile_interval_stays_above_zero_when_two_launches_differ(
     launches = [[speed * rng.uniform(0.9, 1.1, 50) for _ in range(4)] for speed in (1.0, apart)]
     found = percentile_interval(launches, q)
     assert 0 < found.low <= found.value <= found.high
-    # A unit is no part of it, and what is twice as slow has bounds twice as large.
+    # A unit is not part of it, and what is twice as slow has bounds twice as large.
     longer = percentile_interval([[7.0 * block for block in launch] for launch in launches], q)
     assert (longer.low, longer.high) == pytest.approx((7 * found.low, 7 * found.high))
 

@@ -137,7 +137,7 @@ def test_a_planted_fault_raises_its_own_alarm_and_no_other(
     ((found, message),) = trained[fault]["alarms"]
     assert found == code
     assert all(word in message for word in words), message
-    # Where the loss or weights were no numbers, the last good weights are kept.
+    # Where the loss or weights were not numbers, the last good weights are kept.
     assert trained[fault]["finite"]
 
 

@@ -1,4 +1,4 @@
-"""Sweeps: settings that are tried, a killed one that goes on, and the best one taken."""
+"""Sweeps: settings that are tried, a killed one resumed, and the best one taken."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Column:
     def expected(self) -> str:
         """Say what a cell of it must be."""
         if self.categories:
-            return f"is none of its categories {', '.join(self.categories)[:200]}"
+            return f"is not one of its categories {', '.join(self.categories)[:200]}"
         return "is not a whole number" if self.stated == INTEGER else "is not a number"
 
     def values(self, rows: Sequence[Sequence[str]]) -> npt.NDArray[Any]:
@@ -69,9 +69,7 @@ class Column:
 
 
 def columns_of(source: str, header: Sequence[str], types: DataTypes) -> dict[str, Column]:
-    """Return the columns of a header. Raises :class:`DataError` where one that is stated is none of
-    them.
-    """
+    """Return the columns of a header. Raises :class:`DataError` where it lacks a stated one."""
     for name in types.columns:
         if name not in header:
             message = f"{source} has no column {name!r}{did_you_mean(name, header)}"
@@ -126,7 +124,7 @@ def _first(texts: Sequence[str], fits: Any) -> int | None:
 
 
 def _take(column: Column, texts: Sequence[str]) -> bool:
-    """Widen what a column holds by numbers; false where a text is none, or not finite."""
+    """Widen what a column holds by numbers; false where a text is not one, or not finite."""
     if any("_" in text for text in texts):
         return False
     try:

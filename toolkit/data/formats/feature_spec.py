@@ -50,7 +50,7 @@ def stated_arrays(
 def _picture(where: str, name: str, value: Any, spec: Preprocess) -> images.Picture:
     content = value.bytes_list.value[0] if len(value.bytes_list.value) else b""
     if not content.startswith(images.STARTS):
-        message = f"{where}: {name!r} is no encoded picture"
+        message = f"{where}: {name!r} is not an encoded picture"
         raise DataError(CODE, message, "its dtype is that of raw bytes, such as uint8")
     return images.read(content, f"{where}, {name!r}", spec)
 
@@ -61,7 +61,7 @@ def _numbers(where: str, name: str, value: Any, kind: str, feature: Feature) -> 
     if kind == "bytes_list":
         content = b"".join(value.bytes_list.value)
         if len(content) % dtype.itemsize:
-            message = f"{where}: {name!r} has {len(content):,} bytes, which are no whole {dtype}"
+            message = f"{where}: {name!r} has {len(content):,} bytes, which are not whole {dtype}"
             raise DataError(CODE, message, "[data.features] says which dtype its bytes are of")
         flat = np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype)
     else:

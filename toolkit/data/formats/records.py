@@ -194,7 +194,7 @@ def _features(path: Path) -> Iterator[Mapping[str, Any]]:
     except (tf.errors.OpError, ValueError) as error:
         hint = f"truncated, damaged, or not a tf.train.Example: {str(error)[:200]}"
         raise DataError("EK-DATA-003", f"{path}: record {number} cannot be read", hint) from error
-    # What protobuf raises is no child of ValueError in all of its implementations.
+    # What protobuf raises is not a child of ValueError in all of its implementations.
     except Exception as error:
         if type(error).__name__ != "DecodeError":
             raise

@@ -103,7 +103,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     Numeric columns are the input ``x`` ``[N, columns]`` in their order, unless columns are called
     like all of the model's inputs, or ``left[0]``, ``left[1]``…: then they are these inputs. Whole
     numbers become the narrowest integers that hold them, others float32. Labels of text become
-    class numbers. Raises :class:`DataError` with line and column of what is no number.
+    class numbers. Raises :class:`DataError` with line and column of what is not a number.
     """
     path, header = reading.path, _header(reading.path)
     columns = columns_of(reading.source, header, reading.types)
@@ -112,7 +112,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     beside = [name for name in reading.columns if name in header and name != label]
     for name in (*beside, label):
         if name is not None and columns[name].categories:
-            message = f"{reading.source}: categories are stated for {name!r}, which is no input"
+            message = f"{reading.source}: categories are stated for {name!r}, which is not an input"
             raise DataError("EK-DATA-016", message, "[data] labels names the classes of labels")
     key: dict[str, Json] = {
         "sha256": sha256(path),
@@ -313,7 +313,7 @@ def _header(path: Path) -> list[str]:
     header = cells
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
     numbers = [name for name in header if is_number(name)]
-    # A row of numbers is no header, and neither is one that ends in a label.
+    # A row of numbers is not a header, and neither is one that ends in a label.
     if not any(header) or len(numbers) >= max(1, len(header) - 1):
         message = f"{path} has no header: its first row is {', '.join(header)[:100] or 'empty'}"
         raise DataError("EK-DATA-002", message, "name the columns in the first row: x1,x2,y")

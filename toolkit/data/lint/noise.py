@@ -1,4 +1,4 @@
-"""Items that are no real ones: images without structure, values distributed unlike the others.
+"""Items that are not real ones: images without structure, values distributed unlike the others.
 
 Random items calibrate ranges that real ones never fill. Spatial structure is measured by Pearson's
 correlation of neighbouring pixels, as Moran's I does with unit weights for neighbours.
@@ -51,7 +51,7 @@ def correlation(items: Array) -> float | None:
     if len(shape) != 3 or min(shape[:2]) < SMALLEST or shape[2] > MOST_CHANNELS:
         return None
     centred = items.astype(np.float64)
-    # An item's own brightness, or a channel's, is no structure.
+    # An item's own brightness, or a channel's, is not a structure.
     centred -= centred.mean(axis=(1, 2), keepdims=True)
     correlations = [
         _pearson(centred[:, 1:], centred[:, :-1]),

@@ -70,7 +70,7 @@ def opened(side: LayerSide) -> Traced:
     """Read a file that is to be traced.
 
     Raises :class:`DeviceError` where its device gives no tensors from inside a model, and
-    :class:`ModelError` where it is no ``.tflite`` file.
+    :class:`ModelError` where it is not a ``.tflite`` file.
     """
     if side.device.runtime not in TRACED:
         message = f"{side.device.name} does not give the tensors inside a model"

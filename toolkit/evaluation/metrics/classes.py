@@ -121,7 +121,7 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, l
 
     The scores are logits where any of any model's lies outside 0..1: two models that are compared
     are read alike, and a part of the items as the whole. Raises :class:`DataError` where labels or
-    outputs are no classes, or do not fit each other.
+    outputs are not classes, or do not fit each other.
     """
     flat = [_flat(scores) for scores in outputs]
     labels = true_class(y_true)
@@ -166,7 +166,7 @@ def predicted_class(y_pred: Array) -> Index:
 def true_class(y_true: Array) -> Index:
     """Return class numbers ``[n]`` of labels ``[n]``, ``[n, 1]`` or one-hot ``[n, classes]``.
 
-    Raises :class:`DataError` where labels are no whole numbers, or an item has several classes.
+    Raises :class:`DataError` where labels are not whole numbers, or an item has several classes.
     """
     labels = np.asarray(y_true).reshape(len(y_true), -1)
     if labels.shape[1] > 1:

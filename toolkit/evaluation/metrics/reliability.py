@@ -57,6 +57,6 @@ def reliability(metric: Metric, y_true: Array | None, y_pred: Array) -> Reliabil
 
 def _classes(metric: Metric, y_true: Array | None, y_pred: Array) -> tuple[Index, ClassScores]:
     if metric.reads != "classes":
-        raise ValueError(f"{metric.name} is no metric of one class per item")
+        raise ValueError(f"{metric.name} is not a metric of one class per item")
     labels, (scores,) = read(metric, y_true, y_pred)
     return labels, scores

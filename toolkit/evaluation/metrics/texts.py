@@ -32,7 +32,7 @@ class Edits:
 def words(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Edits]]:
     """Return the label of each item ``[n]``, and every model's edits of words.
 
-    Raises :class:`DataError` where labels or answers are no texts, or have no words.
+    Raises :class:`DataError` where labels or answers are not texts, or have no words.
     """
     _refuse_others(name, y_true, outputs)
     if is_private(y_true):
@@ -44,14 +44,14 @@ def words(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, 
 def characters(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Edits]]:
     """Return the label of each item ``[n]``, and every model's edits of characters.
 
-    Raises :class:`DataError` where labels or answers are no texts.
+    Raises :class:`DataError` where labels or answers are not texts.
     """
     _refuse_others(name, y_true, outputs)
     return y_true, [_counted(name, "process_characters", y_true, texts) for texts in outputs]
 
 
 def _refuse_others(name: str, y_true: Array, outputs: tuple[Array, ...]) -> None:
-    """Raise :class:`DataError` where labels or answers are no texts."""
+    """Raise :class:`DataError` where labels or answers are not texts."""
     for texts, whose in ((y_true, "labels"), *((texts, "answers") for texts in outputs)):
         if texts.dtype.kind != "U" or texts.shape != (len(texts),):
             message = (

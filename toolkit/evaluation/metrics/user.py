@@ -21,7 +21,7 @@ def user_metric(name: str, root: Path) -> Metric:
     """Return the metric that a function is, with what its attributes say.
 
     ``direction`` is "higher" unless it says "lower", ``bounded`` false, ``unit`` "1". Raises
-    :class:`ProjectError` where there is no such function, or an attribute is none of these.
+    :class:`ProjectError` where there is no such function, or an attribute is not one of these.
     """
     function = resolve(name, root)
     direction: Direction = getattr(function, "direction", "higher")

@@ -100,7 +100,7 @@ def check_sparsity(basis: Basis, budgets: Budgets, candidate: Candidate) -> Iter
 def check_npu_share(basis: Basis, budgets: Budgets, candidate: Candidate) -> Iterator[CheckResult]:
     """Check which share of the multiply-accumulates the NPU's compiler puts on the NPU.
 
-    The compiler decides where an operator runs, so that what it says of that is no guess, as its
+    The compiler decides where an operator runs, so that what it says of that is not a guess, as its
     cycles are.
     """
     if (limit := budgets.npu_share) is None:

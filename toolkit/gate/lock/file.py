@@ -171,7 +171,7 @@ def parse_lock(content: bytes, origin: str) -> tuple[LockEntry, ...]:
         raise _damaged(origin, "it is nested too deeply") from None
     # ValueError: no TOML, no text, or an integer of thousands of digits.
     except ValueError as error:
-        hint = f"it is no TOML: {error}"
+        hint = f"it is not TOML: {error}"
         if "<<<<<<<" in content.decode("utf-8", "replace"):
             hint = f"it holds the marks of a merge conflict: {hint}"
         raise _damaged(origin, hint) from error

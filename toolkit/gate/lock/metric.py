@@ -29,7 +29,7 @@ class Comparison:
     def status(self, tolerance: float | None) -> Status:
         """Decide whether the drop keeps a tolerance; without one, whether it is worse at all.
 
-        Not worse where its items are others, or better on the same ones, is no proof of a drop:
+        Not worse where its items are others, or better on the same ones, is not proof of a drop:
         it passes unless a drop is proven. Worse, and not proven, is inconclusive.
         """
         status = decide(self.drop, tolerance or 0.0)

@@ -34,7 +34,7 @@ from edgekit.types.details import LAYERS_UNASKED, CandidateDetails, Command, Det
 ROOM = 700_000
 UNCOMPUTED = "nothing was evaluated"
 UNTIMED = "nothing was timed"
-SAVED_MODEL = "it is no .tflite file"
+SAVED_MODEL = "it is not a .tflite file"
 NO_PICTURES: Mapping[str, str] = {}
 
 

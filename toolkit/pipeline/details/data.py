@@ -164,7 +164,7 @@ def _raw(items: Items, name: str) -> Array | None:
 
 
 def _sheet(prefix: str, raw: Array, index: Index, in_order: bool) -> Mapping[str, str]:
-    """Draw items for a contact sheet, by keys; none where they are no pictures.
+    """Draw items for a contact sheet, by keys; none where they are not pictures.
 
     ``in_order`` says that ``raw`` holds the items of the index alone.
     """
@@ -184,7 +184,7 @@ def _drawn(prefix: str, raw: Array, numbers: Index, places: Index) -> Mapping[st
 
 
 def item_pictures(run: Run, items: Items, numbers: Index) -> Mapping[str, str]:
-    """Draw judged items by their numbers in the data, by key; nothing where they are no pictures
+    """Draw judged items by their numbers in the data, by key; nothing where they are not pictures
     or stand for groups.
     """
     arrays = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
@@ -208,9 +208,9 @@ def _calibrating_classes(items: Items) -> Mapping[str, int]:
 
 
 def _classes(items: Items, labels: Array | None) -> Mapping[str, int]:
-    """Count the items of each class. Raises ValueError where labels are no classes, or too many."""
+    """Count items by class. Raises ValueError where labels are too many, or not classes."""
     if items.metric.reads != "classes":
-        raise ValueError("labels are no classes")
+        raise ValueError("labels are not classes")
     if labels is None:
         raise ValueError("the items have no labels")
     numbers, counts = np.unique(metrics.true_class(labels), return_counts=True)

@@ -20,7 +20,7 @@ class Parts:
     absent: dict[str, str] = field(default_factory=dict)
 
     def make(self, name: str, part: Callable[[], T], otherwise: T) -> T:
-        """Make a part; where that raises, note the reason: a page is no cause to fail a run."""
+        """Make a part; where that raises, note the reason: a page is not a cause to fail a run."""
         try:
             return part()
         except (EdgekitError, ValueError) as error:

@@ -32,7 +32,7 @@ def looked_at(count: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
 def described(items: Values, drawn: bool = False) -> InputDetails:
     """Describe items ``[n, ...]`` as the model is fed them; with curves, unless they are drawn.
 
-    Raises ValueError where they are no numbers, or not finite.
+    Raises ValueError where they are not numbers, or not finite.
     """
     if items.dtype.kind not in "iufb" or not items.size:
         raise ValueError(f"values of {items.dtype} have no range")

@@ -100,7 +100,7 @@ def _check(row: Mapping[str, Json]) -> None:
     median = Measurement(**row["latency"]["p50"])
     for end in (median.value, median.low, median.high):
         if end is not None and (not isinstance(end, int | float) or end < 0):
-            raise ValueError(f"{row['source']}: {end!r} is no time")
+            raise ValueError(f"{row['source']}: {end!r} is not a time")
 
 
 def _absences(rows: Sequence[Benched]) -> Iterator[CheckResult]:

@@ -15,7 +15,7 @@ from edgekit.types import Benched, BenchReport
 from edgekit.types.details import CandidateDetails, Details, LaunchSamples
 
 BY_TOOL = "the platform's own tool tells no single times"
-NO_FILE = "it is no .tflite file of its own"
+NO_FILE = "it is not a .tflite file of its own"
 
 
 def details_of(done: BenchReport, command: str, root: Path) -> Details:

@@ -206,7 +206,7 @@ def _item(spec: TensorSpec, stated: tuple[int, ...] | None, alike: bool) -> tupl
     """Return the shape of one item; ``alike`` where all inputs and outputs have one first
     dimension.
 
-    Without that, a first dimension that is neither 1 nor free is no batch.
+    Without that, a first dimension that is neither 1 nor free is not a batch.
     """
     takes = f"[{', '.join('any' if size is None else str(size) for size in spec.shape)}]"
     if stated is not None:

@@ -186,7 +186,7 @@ class _Ours:
 
 
 def _await(futures: Sequence[Future[MachineBench]], seconds: float | None, elsewhere: bool) -> None:
-    """Wait for all, so long; raises what one raises that is no failure of who carries it."""
+    """Wait for all, so long; raises what one raises that is not a failure of who carries it."""
     left = set(futures)
     end = math.inf if seconds is None else time.monotonic() + seconds
     while left:

@@ -87,8 +87,8 @@ def obtained(
 ) -> tuple[ModelOnDevice, ...]:
     """Open every model on every device, as far as both are there; one that is not says why.
 
-    Raises where a model cannot be read, a device's name is none, or the first is not there: without
-    ``strict``, where none is.
+    Raises where a model cannot be read, a device's name is not one, or the first is not there:
+    without ``strict``, where none is.
     """
     devices = run.devices.expand(devices)
     abouts = {source: _about(run, source, len(sources) > 1) for source in sources}

@@ -39,7 +39,7 @@ class Origin:
 def of_report(report: Report, experiment: str, origin: Origin) -> Entry:
     """Return the entry of a conversion or a compression.
 
-    Raises ValueError for a run whose name is none of edgekit's.
+    Raises ValueError for a run whose name is not one of edgekit's.
     """
     seconds = sum(stage.seconds for stage in report.stages)
     tags = {

@@ -37,7 +37,7 @@ MISSING = "MLflow's client is not installed: pip install 'edgekit[mlflow]'"
 def serve() -> None:
     """Send what standard input asks for, once."""
     job = json.load(sys.stdin)
-    # What MLflow prints is no answer.
+    # What MLflow prints is not an answer.
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     _limit_memory()

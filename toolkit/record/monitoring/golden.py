@@ -58,7 +58,7 @@ def read_golden(path: Path) -> Golden:
     """Read the golden statistics of a bundle, of its unpacked folder, or of the file itself.
 
     Raises :class:`RecordError` where it has none or they are damaged, and :class:`BundleError` for
-    an archive that is none.
+    an archive that is not one.
     """
     content, target = _content(path)
     try:

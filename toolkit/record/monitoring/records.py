@@ -175,7 +175,7 @@ def _words(error: Exception) -> str:
 def _checked(record: Any, golden: Golden) -> Mapping[str, Any]:
     """Return a record that can be summed. Raises ValueError, which says what is wrong with it."""
     if not isinstance(record, dict):
-        raise ValueError("it is no record")
+        raise ValueError("it is not a record")
     version = record.get("schema_version")
     if version != SCHEMA_VERSION:
         raise ValueError(f"schema_version {str(version)[:20]} is not known")
@@ -191,7 +191,7 @@ def _checked(record: Any, golden: Golden) -> Mapping[str, Any]:
             raise ValueError(f"{name} is no printable text of at most 200 characters")
     features = record["features"]
     if not isinstance(features, dict):
-        raise ValueError("features is no table")
+        raise ValueError("features is not a table")
     for name, one in features.items():
         _check_feature(str(name), one, golden, items)
     classes = _table(
@@ -220,7 +220,7 @@ def _check_feature(name: str, counted: Any, golden: Golden, items: int) -> None:
 def _table(table: Any, name: str, most: int) -> dict[int, int]:
     """Return counts by number, below ``most``."""
     if not isinstance(table, dict):
-        raise ValueError(f"{name} is no table")
+        raise ValueError(f"{name} is not a table")
     counts: dict[int, int] = {}
     for key, value in table.items():
         if not (key.isascii() and key.isdigit() and len(key) < 9 and int(key) < most):

@@ -1,4 +1,4 @@
-"""The verdict on a batch: what chance alone explains in one of many features is no alarm."""
+"""The verdict on a batch: what chance alone explains in one of many features is not an alarm."""
 
 from __future__ import annotations
 

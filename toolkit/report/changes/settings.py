@@ -45,7 +45,7 @@ def _facts(report: Report) -> Mapping[str, Any]:
 
 
 def _timeless(report: Report) -> Mapping[str, Any]:
-    """Return the facts of a training without its time, which is no setting."""
+    """Return the facts of a training without its time, which is not a setting."""
     facts = report.settings.get("training")
     return {"training": {k: v for k, v in facts.items() if k != "seconds"}} if facts else {}
 

@@ -52,7 +52,7 @@ def confusion(run: Run, model: Model) -> ConfusionMatrix | Absent:
     title = f"Confusion: {model.id}"
     matrix = run.details_of(model).confusion
     if matrix is None:
-        return Absent(title, run.why_absent(model, "confusion", "its labels are no classes"))
+        return Absent(title, run.why_absent(model, "confusion", "its labels are not classes"))
     return ConfusionMatrix(
         title,
         _confused(model, matrix),
@@ -89,7 +89,7 @@ def reliability(run: Run, model: Model) -> ReliabilityDiagram | Absent:
     title = f"Reliability: {model.id}"
     bins = run.details_of(model).reliability
     if bins is None:
-        why = "its outputs are no probabilities of classes"
+        why = "its outputs are not probabilities of classes"
         return Absent(title, run.why_absent(model, "reliability", why))
     bars = tuple(bar for each in bins.bins if (bar := _bar(each)) is not None)
     return ReliabilityDiagram(

@@ -20,8 +20,8 @@ REST = "rest of the file"
 class Tile:
     """The bytes of one layer as a rectangle; ``x``, ``y``, ``width``, ``height`` are in 0..1.
 
-    ``layer`` is empty in what is no layer: ``operator`` then says what it is. ``dtype`` is that of
-    most of its bytes.
+    ``layer`` is empty in what is not a layer: ``operator`` then says what it is. ``dtype`` is that
+    of most of its bytes.
     """
 
     layer: str

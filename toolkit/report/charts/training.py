@@ -11,7 +11,7 @@ from edgekit.report.charts.run import Run
 
 TITLE = "Training"
 HELD_OUT = "val_"
-# What comes with every epoch, and is no figure of the model.
+# What comes with every epoch, and is not a figure of the model.
 EPOCH, STAGE = "epoch", "stage"
 Figures = tuple[float | None, ...]
 

@@ -140,7 +140,7 @@ def margin(check: CheckResult) -> str:
 
     Where the check failed it is the figure itself, else the worse end of its interval, which
     decides; the figure too where one passed whose interval reaches beyond its limit. Empty where
-    either is no number.
+    either is not a number.
     """
     measured, bound = check.measured, check.bound
     if measured is None or measured.value is None or bound is None:

@@ -77,7 +77,7 @@ def _result(issue: Issue, rules: Sequence[str]) -> dict[str, Json]:
 
 
 def _message(text: str) -> str:
-    """Return a text in which brackets are no links."""
+    """Return a text in which brackets are not links."""
     return plain_text(text).replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
 
 

@@ -203,7 +203,7 @@ def drop_in_words(
     change = arrow(sign * scale * drop.value, "points" if bounded else "")
     if drop.low is None or drop.high is None:
         return change, ""
-    # Added to zero, a negative zero is none.
+    # Added to zero, a negative zero is not one.
     low, high = sorted((sign * scale * drop.low + 0.0, sign * scale * drop.high + 0.0))
     unit = " points" if bounded else ""
     return change, f"{low:+.3g} to {high:+.3g}{unit}"

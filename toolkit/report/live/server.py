@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(text.encode(), "text/html", HTTPStatus.INTERNAL_SERVER_ERROR, policy)
 
     def _file(self, name: str) -> None:
-        """Send one of the run's own files; a link that leads out of its folder is none."""
+        """Send one of the run's own files; a link that leads out of its folder is refused."""
         path = self.server.folder / name
         known = name in FILES and path.is_file() and path.resolve().parent == self.server.folder
         if not known or path.stat().st_size > LARGEST:

@@ -24,8 +24,8 @@ RunState = Literal["running", "finished", "stopped", "killed"]
 class StageState:
     """A stage: to come, running, done or failed; ``text`` says what is being done, or what was.
 
-    ``number`` of ``of`` counts it, 0 where it is none of those. ``begun`` is in seconds since 1970,
-    ``seconds`` what it took.
+    ``number`` of ``of`` counts it, 0 where it is not one of those. ``begun`` is in seconds since
+    1970, ``seconds`` what it took.
     """
 
     name: str

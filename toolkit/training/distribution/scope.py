@@ -20,7 +20,7 @@ from edgekit.training.own_step import OwnStep, own_step
 
 @contextmanager
 def under(settings: TrainTable, place: Place) -> Iterator[None]:
-    """Train under the strategy of the settings meanwhile; the default is none."""
+    """Train under the strategy of the settings meanwhile; by default under none."""
     if settings.strategy == "default":
         yield
         return

@@ -138,7 +138,7 @@ def overfitting(
 ) -> Advice | None:
     """Say that validation gets worse while training gets better, from the losses by epoch.
 
-    It is no warning where the best epoch's weights are ``restored`` in the end.
+    It is not a warning where the best epoch's weights are ``restored`` in the end.
     """
     if len(losses) != len(validation) or len(losses) <= OVERFIT_EPOCHS:
         return None

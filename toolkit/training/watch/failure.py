@@ -66,7 +66,7 @@ def explain(
     traced: TracedStep | None,
     batch_at: Callable[[int], Batch] | None,
 ) -> Advice:
-    """Give the model its last good weights, and say why a loss or weights are no numbers.
+    """Give the model its last good weights, and say why a loss or weights are not numbers.
 
     ``what`` is what was seen, and ``steps`` those that may be the first in which it went wrong.
     """

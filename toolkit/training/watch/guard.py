@@ -76,7 +76,7 @@ class Guard:
             self._collected.add("", alarms.exploded(step, seen))
 
     def step(self, step: int, place: str, logs: Mapping[str, Any]) -> None:
-        """Judge a step's loss, and now and then the weights; where they are no numbers, training
+        """Judge a step's loss, and now and then the weights; where they are not numbers, training
         ends with good weights.
         """
         loss = logs.get("loss")

@@ -192,7 +192,7 @@ def _changed_variables(model: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def _generators(model: Any) -> Iterator[None]:
-    """Leave the generators of tf_keras's layers as they were: their state is no weight."""
+    """Leave the generators of tf_keras's layers as they were: their state is not a weight."""
     found: list[Any] = [getattr(one, "_random_generator", None) for one in layers_of(model)]
     seeds = [(one, one._seed) for one in found if isinstance(getattr(one, "_seed", None), int)]
     inner: list[Any] = [getattr(one, "_generator", None) for one in found]
