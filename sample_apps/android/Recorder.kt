@@ -20,7 +20,8 @@ class TensorFeatures(
     val step: Int,
     val width: Int,
     val statistics: Int,
-    val features: List<String>
+    val features: List<String>,
+    val shape: List<Int>
 )
 
 /** A feature's name, and the edges between its bins, apart by spaces. */
@@ -190,7 +191,8 @@ private class Window(val began: Long) {
  * Writes a record a window, of so many items or so many seconds, whichever ends first.
  *
  * `folder` holds records.jsonl and older files of it, bounded in all. Nothing here fails the app:
- * a window that cannot be written stays open until it can. Threads may share a recorder.
+ * a window that cannot be written stays open until it can. Threads may share a recorder. `raw` keeps
+ * a sample of items beside the records, none unless it is given; it costs no count.
  */
 class Recorder(
     private val folder: File,
@@ -198,7 +200,8 @@ class Recorder(
     private val items: Long = 1000,
     private val seconds: Long = 3600,
     private val mostBytes: Long = 8L shl 20,
-    private val clock: () -> Long = System::currentTimeMillis
+    private val clock: () -> Long = System::currentTimeMillis,
+    private val raw: RawItems? = null
 ) {
     private var window = Window(clock())
 
@@ -215,6 +218,7 @@ class Recorder(
             problem = "an item could not be counted: $error"
             window.unrecorded++
         }
+        raw?.add(inputs, outputs, clock())
         end(false)
     }
 
@@ -242,6 +246,12 @@ class Recorder(
         }
         problem = ""
         window = Window(now)
+        // After the counts: where the disk takes one of both alone, it is those.
+        try {
+            raw?.write(folder, device, now)
+        } catch (error: IOException) {
+            problem = "$folder: $error"
+        }
     }
 }
 
@@ -278,7 +288,7 @@ private fun rotate(folder: File) {
 private fun table(counts: Map<Int, Long>) =
     counts.entries.joinToString(",", "{", "}") { "\"${it.key}\":${it.value}" }
 
-private fun quoted(text: String): String {
+internal fun quoted(text: String): String {
     val plain = StringBuilder("\"")
     for (character in text) {
         when {
@@ -290,7 +300,7 @@ private fun quoted(text: String): String {
     return plain.append('"').toString()
 }
 
-private fun moment(milliseconds: Long): String {
+internal fun moment(milliseconds: Long): String {
     val form = SimpleDateFormat("yyyy-MM-dd'T'HH:mm:ss'Z'", Locale.ROOT)
     form.timeZone = TimeZone.getTimeZone("UTC")
     return form.format(Date(milliseconds))

@@ -4,10 +4,11 @@
     python app.py classify items.npy [--top 3]
     python app.py classify photo.jpg another.png
     python app.py bench
-    python app.py watch FOLDER [--record RECORDS]
+    python app.py watch FOLDER [--record RECORDS [--raw-items N]]
 
 With --record, what the model is given and answers is counted into the folder RECORDS: statistics,
-no items. `edgekit monitor` reads them.
+no items. `edgekit monitor` reads them. With --raw-items, a sample of at most N items is kept there
+as well, which may hold personal data.
 Needs numpy and one runtime: pip install -r requirements-litert.txt (or
 requirements-tflite-runtime.txt); pictures need Pillow too: pip install pillow. Works on Python 3.9
 and later.
@@ -26,6 +27,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import pictures
 import python_runner
+import raw_items as raw_sample
 import recorder as records
 import watch as folder_watch
 
@@ -232,23 +234,25 @@ def main_output() -> str:
     return str(next(name for name in golden["outputs"] if name not in states))
 
 
-def recorder_of(folder: str) -> Optional[records.Recorder]:
+def recorder_of(folder: str, raw_items: int) -> Optional[records.Recorder]:
     """What counts for `edgekit monitor`; none where nobody asked for it."""
+    if raw_items < 0 or (raw_items and not folder):
+        raise RuntimeError("--raw-items N keeps N items beside the records of --record FOLDER")
     if not folder:
         return None
     if not (HERE / "monitoring.json").is_file():
         raise RuntimeError("this bundle has no monitoring.json: it was made without data")
     golden = json.loads((HERE / "monitoring.json").read_text(encoding="utf-8"))
-    return records.Recorder(golden, folder)
+    raw = raw_sample.RawItems(golden, folder, raw_items) if raw_items else None
+    return records.Recorder(golden, folder, raw=raw)
 
 
-def watch(runtime: str, paths: List[str], top: int, record: str) -> int:
+def watch(runtime: str, paths: List[str], top: int, recorder: Optional[records.Recorder]) -> int:
     if len(paths) != 1 or not Path(paths[0]).is_dir():
         raise RuntimeError("watch takes one folder that is there: python app.py watch FOLDER")
     name, shape = only_input("watch")
     asked = request("watch", runtime, golden_inputs())
     asked.update({k: v for k, v in MANIFEST["golden"].items() if k == "streams"})
-    recorder = recorder_of(record)
     stream = folder_watch.Stream(asked, name, main_output(), recorder)
     try:
         folder_watch.watch(
@@ -260,8 +264,7 @@ def watch(runtime: str, paths: List[str], top: int, record: str) -> int:
     return 0
 
 
-def classify(runtime: str, paths: List[str], top: int, record: str) -> int:
-    recorder = recorder_of(record)
+def classify(runtime: str, paths: List[str], top: int, recorder: Optional[records.Recorder]) -> int:
     name, shape = only_input("classify")
     items = read_files(paths, shape)
     with tempfile.TemporaryDirectory() as folder:
@@ -298,15 +301,23 @@ def main() -> int:
     parser.add_argument(
         "--record", default="", metavar="FOLDER", help="count for `edgekit monitor`: no items"
     )
+    parser.add_argument(
+        "--raw-items",
+        default=0,
+        type=int,
+        metavar="N",
+        help="keep a sample of N items beside the records: they may hold personal data",
+    )
     arguments = parser.parse_args()
     try:
+        recorder = recorder_of(arguments.record, arguments.raw_items)
         runtime = choose_runtime(arguments.runtime)
         if arguments.command == "classify":
             if not arguments.items:
                 parser.error("classify needs an .npy file, pictures or .wav files")
-            return classify(runtime, arguments.items, arguments.top, arguments.record)
+            return classify(runtime, arguments.items, arguments.top, recorder)
         if arguments.command == "watch":
-            return watch(runtime, arguments.items, arguments.top, arguments.record)
+            return watch(runtime, arguments.items, arguments.top, recorder)
         return {"selftest": selftest, "bench": bench}[arguments.command](runtime)
     except (RuntimeError, OSError, ValueError, python_runner.RuntimeMissing) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@ import { bestOf, boxesOf, label, Model, sizeOf, streaming } from "./model.js";
 import * as spec from "./model_spec.js";
 import { monitoring } from "./monitoring_spec.js";
 import { itemOf } from "./npy.js";
+import { RawItems } from "./raw_items.js";
 import { Recorder } from "./recorder.js";
 const only = spec.inputs.length === 1 ? spec.inputs[0] : null;
 const pictured = spec.inputs.filter((input) => input.picture !== null);
@@ -183,21 +184,34 @@ function listenToRecord(model) {
         const sent = fetch(url, { method: "POST", body: `${line}\n`, keepalive: true });
         sent.catch((error) => show("recorded", `a record was not sent to ${url}: ${error}`));
     };
-    const recorder = new Recorder(monitoring, navigator.userAgent.slice(0, 200), send);
-    const [box, button] = [element("record"), element("download")];
+    const [bins, device] = [monitoring, navigator.userAgent.slice(0, 200)];
+    const recorder = new Recorder(bins, device, send);
+    const raw = new RawItems();
+    const [box, keep] = [element("record"), element("raw")];
     element("monitoring").hidden = false;
     box.addEventListener("change", () => {
         model.recorder = box.checked ? recorder : null;
-        button.hidden = false;
+        element("download").hidden = element("keep").hidden = false;
     });
-    button.addEventListener("click", () => {
+    keep.addEventListener("change", () => {
+        recorder.raw = keep.checked ? raw : null;
+        element("items").hidden = false;
+    });
+    element("download").addEventListener("click", () => {
         recorder.close();
-        const link = document.createElement("a");
-        link.href = URL.createObjectURL(new Blob(recorder.lines.map((line) => `${line}\n`)));
-        link.download = "records.jsonl";
-        link.click();
+        download("records.jsonl", recorder.lines.map((line) => `${line}\n`));
+    });
+    // What they hold is never sent: whoever downloads it decides.
+    element("items").addEventListener("click", () => {
+        download("items.jsonl", raw.lines(bins, device, Date.now()));
     });
     addEventListener("pagehide", () => recorder.close());
+}
+function download(name, lines) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(lines));
+    link.download = name;
+    link.click();
 }
 async function main() {
     const threads = Number(new URLSearchParams(location.search).get("threads"));

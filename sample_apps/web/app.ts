@@ -9,6 +9,7 @@ import { bestOf, boxesOf, label, Model, sizeOf, streaming, type Named } from "./
 import * as spec from "./model_spec.js";
 import { monitoring } from "./monitoring_spec.js";
 import { itemOf } from "./npy.js";
+import { RawItems } from "./raw_items.js";
 import { Recorder } from "./recorder.js";
 import type { InputSpec } from "./values.js";
 
@@ -186,21 +187,35 @@ function listenToRecord(model: Model): void {
     const sent = fetch(url, { method: "POST", body: `${line}\n`, keepalive: true });
     sent.catch((error: unknown) => show("recorded", `a record was not sent to ${url}: ${error}`));
   };
-  const recorder = new Recorder(monitoring, navigator.userAgent.slice(0, 200), send);
-  const [box, button] = [element<HTMLInputElement>("record"), element("download")];
+  const [bins, device] = [monitoring, navigator.userAgent.slice(0, 200)];
+  const recorder = new Recorder(bins, device, send);
+  const raw = new RawItems();
+  const [box, keep] = [element<HTMLInputElement>("record"), element<HTMLInputElement>("raw")];
   element("monitoring").hidden = false;
   box.addEventListener("change", () => {
     model.recorder = box.checked ? recorder : null;
-    button.hidden = false;
+    element("download").hidden = element("keep").hidden = false;
   });
-  button.addEventListener("click", () => {
+  keep.addEventListener("change", () => {
+    recorder.raw = keep.checked ? raw : null;
+    element("items").hidden = false;
+  });
+  element("download").addEventListener("click", () => {
     recorder.close();
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob(recorder.lines.map((line) => `${line}\n`)));
-    link.download = "records.jsonl";
-    link.click();
+    download("records.jsonl", recorder.lines.map((line) => `${line}\n`));
+  });
+  // What they hold is never sent: whoever downloads it decides.
+  element("items").addEventListener("click", () => {
+    download("items.jsonl", raw.lines(bins, device, Date.now()));
   });
   addEventListener("pagehide", () => recorder.close());
+}
+
+function download(name: string, lines: string[]): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(lines));
+  link.download = name;
+  link.click();
 }
 
 async function main(): Promise<void> {

@@ -1,5 +1,6 @@
 /**
- * Counts what a model is given and what it answers, into compact records: statistics, no items.
+ * Counts what a model is given and what it answers, into compact records: statistics, no items
+ * but where the page asks for a sample of them.
  *
  * A record is one JSON line about a window of items, which `edgekit monitor` reads. What a feature
  * is, and its bins, says `monitoring_spec.ts`. Nothing here fails the page. Nothing of a browser.
@@ -182,7 +183,8 @@ class Window {
 /**
  * Makes a record a window, of so many items or so many seconds, whichever ends first.
  *
- * `lines` are the newest; each goes to `send` too, where one is given.
+ * `lines` are the newest; each goes to `send` too, where one is given. `raw` is given items to keep a
+ * sample of, which stays in the page; there is none unless it is set, and it costs no count.
  */
 export class Recorder {
     spec;
@@ -192,6 +194,7 @@ export class Recorder {
     seconds;
     clock;
     lines = [];
+    raw = null;
     window;
     constructor(spec, device, send = () => undefined, items = 1000, seconds = 3600, clock = Date.now) {
         this.spec = spec;
@@ -210,6 +213,7 @@ export class Recorder {
         catch {
             this.window.unrecorded++;
         }
+        this.raw?.add(this.spec, inputs, outputs, this.clock());
         this.end(false);
     }
     /** Count an item that the page could not answer. */
@@ -242,6 +246,6 @@ export class Recorder {
     }
 }
 /** Return a time in UTC, to the second, as ISO 8601 writes it. */
-function moment(milliseconds) {
+export function moment(milliseconds) {
     return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
 }

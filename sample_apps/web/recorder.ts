@@ -1,5 +1,6 @@
 /**
- * Counts what a model is given and what it answers, into compact records: statistics, no items.
+ * Counts what a model is given and what it answers, into compact records: statistics, no items
+ * but where the page asks for a sample of them.
  *
  * A record is one JSON line about a window of items, which `edgekit monitor` reads. What a feature
  * is, and its bins, says `monitoring_spec.ts`. Nothing here fails the page. Nothing of a browser.
@@ -15,6 +16,7 @@ export interface TensorFeatures {
   width: number;
   statistics: string[];
   features: string[];
+  shape: number[];
 }
 
 export interface ScoredClasses {
@@ -33,8 +35,13 @@ export interface MonitoringSpec {
   classes: ScoredClasses | null;
 }
 
-type Numbers = ArrayLike<number>;
-type Table = Record<string, Numbers>;
+export type Numbers = ArrayLike<number>;
+export type Table = Record<string, Numbers>;
+
+/** What keeps a sample of raw items: `RawItems` of `raw_items.ts`. */
+export interface Sample {
+  add(spec: MonitoringSpec, inputs: Table, outputs: Table, now: number): void;
+}
 
 // The newest windows that are kept, to be taken from the page.
 const KEPT = 500;
@@ -210,10 +217,12 @@ class Window {
 /**
  * Makes a record a window, of so many items or so many seconds, whichever ends first.
  *
- * `lines` are the newest; each goes to `send` too, where one is given.
+ * `lines` are the newest; each goes to `send` too, where one is given. `raw` is given items to keep a
+ * sample of, which stays in the page; there is none unless it is set, and it costs no count.
  */
 export class Recorder {
   readonly lines: string[] = [];
+  raw: Sample | null = null;
   private window: Window;
 
   constructor(
@@ -234,6 +243,7 @@ export class Recorder {
     } catch {
       this.window.unrecorded++;
     }
+    this.raw?.add(this.spec, inputs, outputs, this.clock());
     this.end(false);
   }
 
@@ -267,6 +277,6 @@ export class Recorder {
 }
 
 /** Return a time in UTC, to the second, as ISO 8601 writes it. */
-function moment(milliseconds: number): string {
+export function moment(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
 }

@@ -24,7 +24,10 @@ MODEL = "model_pack/src/main/assets/model#group_other/model.tflite"
 # The releases of com.google.ai.edge.litert:litert with org.tensorflow.lite.Interpreter: 2.x has
 # none. Source: GitHub issues google-ai-edge/LiteRT 4775 and 2752.
 INTERPRETERS = ("1.4.0",)
-SOURCES = ("Npy.kt", "Model.kt", "Recorder.kt", "SelfTest.kt", "InterpreterNetwork.kt")
+SOURCES = (
+    *("Npy.kt", "Model.kt", "Recorder.kt", "RawItems.kt", "SelfTest.kt"),
+    "InterpreterNetwork.kt",
+)
 KOTLIN = "model/src/main/kotlin"
 TESTS = "model/src/androidTest/kotlin"
 
@@ -76,6 +79,10 @@ To watch over it in service, count what it is given and what it answers:
 It counts by the bins of `monitoring.json`: statistics, one JSON line for a thousand items or an
 hour, and never an item. It takes at most 32 MB, a full disk stops nothing, and it sends nothing:
 `edgekit monitor BUNDLE RECORDS` reads what the app uploads. Without a recorder nothing is counted.
+
+`Recorder(folder, Build.MODEL, raw = RawItems(100))` also keeps a sample of raw items, at most 100
+and 16 MiB, in `items.jsonl`: inputs as the app gave them, and what was answered. **They may hold
+personal data.** The sample of the start before stays as `items-1.jsonl`.
 """
 STREAMS = """
 The model keeps a state from an inference to the next: `model.begin()` begins a new stream."""

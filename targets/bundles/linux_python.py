@@ -20,7 +20,7 @@ from edgekit.targets.runners import RUNNER_FILES
 # Samples become features by it.
 SIGNALS = FOLDER / "processing" / "numpy" / "edgekit_signals.py"
 SOUNDS = FOLDER / "linux_python" / "sounds.py"
-RECORDER = RUNNERS / "recorder.py"
+RECORDERS = ("recorder.py", "raw_items.py")
 APP = ("app.py", "pictures.py", "watch.py")
 
 README = """# {name} {version} for {title}
@@ -44,6 +44,10 @@ With `--record FOLDER` the app counts what the model is given and what it answer
 `monitoring.json`: statistics, one JSON line for a thousand items or an hour, and never an item. It
 is off unless asked for, takes at most 32 MB, and a full disk stops nothing. `edgekit monitor
 BUNDLE FOLDER` tells whether the model still meets what it was measured on.
+
+With `--raw-items N` besides, a sample of at most N items and 16 MiB is kept in `items.jsonl` of
+that folder: inputs as they were given, and what was answered. **They may hold personal data**, so
+none is kept unless asked for.
 
 ## As a package
 
@@ -155,7 +159,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
         placed[SIGNALS.name] = SIGNALS.read_bytes()
         placed[SOUNDS.name] = SOUNDS.read_bytes()
     placed["python_runner.py"] = RUNNER_FILES["litert"].read_bytes()
-    placed["recorder.py"] = RECORDER.read_bytes()
+    placed |= {name: (RUNNERS / name).read_bytes() for name in RECORDERS}
     return placed | {name: text.encode() for name, text in texts.items()}
 
 

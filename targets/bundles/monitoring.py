@@ -99,6 +99,7 @@ def layout_of(name: str, side: str, shape: Sequence[int], label: str = "") -> di
     values = int(np.prod(shape, dtype=np.int64))
     told: dict[str, Json] = {"name": name, "side": side, "values": values, "channels": 1}
     told |= {"stride": values, "step": 1, "width": 0, "statistics": []}
+    told["shape"] = [int(size) for size in shape]
     if len(shape) == 3 and min(shape[0], shape[1]) > 1:
         first = shape[-1] > 4 and shape[0] in (1, 3)
         count, width = (shape[0], shape[2]) if first else (shape[2], shape[1])

@@ -11,7 +11,7 @@ from edgekit.targets.bundles.processing.library import MADE_BY, joined
 from edgekit.targets.bundles.processing.typescript import Constant
 from edgekit.types import Json
 
-SHARED = ("digest", "name", "version", "tensors")
+SHARED = ("digest", "name", "version")
 
 
 def typescript(contents: Contents) -> Constant:
@@ -20,6 +20,7 @@ def typescript(contents: Contents) -> Constant:
     value: dict[str, Json] | None = None
     if told is not None:
         value = {name: told[name] for name in SHARED}
+        value["tensors"] = [{"shape": [t["values"]], **t} for t in told["tensors"]]
         value["features"] = [{"name": f["name"], "edges": f["edges"]} for f in told["features"]]
         value["classes"] = _classes(told)
     return Constant("monitoring", "MonitoringSpec | null", value, "The bins to count in.")
@@ -70,4 +71,6 @@ def _tensor(tensor: Mapping[str, Any]) -> str:
     own = "true" if tensor["side"] == "input" else "false"
     numbers = joined(map(str, (*sizes, len(tensor["statistics"]))))
     names = joined(map(text, tensor["features"]))
-    return f"TensorFeatures({text(tensor['name'])}, {own}, {numbers}, listOf({names}))"
+    shape = joined(map(str, tensor.get("shape", [tensor["values"]])))
+    told = f"{numbers}, listOf({names}), listOf({shape})"
+    return f"TensorFeatures({text(tensor['name'])}, {own}, {told})"

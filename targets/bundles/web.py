@@ -34,6 +34,7 @@ SOURCES = (
     "litert.ts",
     "model.ts",
     "npy.ts",
+    "raw_items.ts",
     "recorder.ts",
     "selftest.ts",
 )
@@ -55,6 +56,7 @@ The model runs in the page, and nothing is sent anywhere unless you add `?record
 | `src/litert.ts` | the model in LiteRT.js |
 | `src/model.ts`, `src/selftest.ts` | the model with pre- and postprocessing; the self-test |
 | `src/recorder.ts` | counts what the model meets, for `edgekit monitor`; off until it is ticked |
+| `src/raw_items.ts` | keeps a sample of raw items, where a second box is ticked |
 | `src/model_spec.ts`, `src/golden_pairs.ts`, `src/monitoring_spec.ts` | this model's constants |
 | `src/*.js` | the same, compiled: after a change, `npm run build` |
 | `model.tflite`, `golden/` | the {precision} model; raw items and the outputs that they must give |
@@ -76,6 +78,10 @@ Tick "Count", and the page counts what the model is given and what it answers, b
 "Download records" gives them as a file, which `edgekit monitor BUNDLE records.jsonl` reads; with
 `?records=URL` each line is also sent there by POST. Of your own page, `new Model(network, new
 Recorder(monitoring, device, send))` does the same.
+
+Only where "Keep raw items" is ticked too (`recorder.raw = new RawItems()`), the page keeps a sample of at most 100
+items and 16 MiB: inputs as they were given, and what was answered. **They may hold personal data.** They are never
+sent: "Download raw items" gives them as `items.jsonl`, and they are gone with the page.
 {notes}"""  # noqa: E501
 
 

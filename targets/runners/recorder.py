@@ -3,7 +3,8 @@
 A record is one JSON line about a window of items: for every feature how many fell into each of the
 bins that the bundle's golden items were counted in, the classes, how sure the model was, how long
 it took, and what failed. The sum of two records is the record of both. ``edgekit monitor`` reads
-them. What a feature is, and its bins, says ``monitoring.json`` of the bundle.
+them. What a feature is, and its bins, says ``monitoring.json`` of the bundle. Items themselves are
+kept only where somebody asks for it, by :class:`RawItems` of ``raw_items.py`` as ``raw``.
 
     golden = json.loads(Path("monitoring.json").read_text(encoding="utf-8"))
     recorder = Recorder(golden, "records")
@@ -220,6 +221,8 @@ class Recorder:
 
     ``folder`` holds ``records.jsonl`` and older files of it, bounded in all. ``device`` says where
     it runs, by default the processor. Threads may share a recorder; ``close`` writes what is left.
+    ``raw`` keeps a sample of items beside the records, none unless it is given; whatever goes wrong
+    with it costs no count.
     """
 
     def __init__(
@@ -231,10 +234,12 @@ class Recorder:
         device: str = "",
         most_bytes: int = MOST_BYTES,
         clock: Callable[[], float] = time.time,
+        raw: Any = None,
     ):
         self.golden, self.folder = golden, Path(folder)
         self.items, self.seconds, self.most_bytes = items, seconds, most_bytes
         self.device, self.clock = device or processor(), clock
+        self.raw = raw
         self.lock = threading.Lock()
         self.window = Window(golden, clock())
         # Why the newest window could not be written yet; empty where it was.
@@ -253,7 +258,17 @@ class Recorder:
             except Exception as error:
                 self.problem = "an item could not be counted: %s" % error
                 self.window.unrecorded += 1
+            else:
+                self._keep(inputs, outputs)
             self._end(force=False)
+
+    def _keep(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+        if self.raw is None:
+            return
+        try:
+            self.raw.add(inputs, outputs)
+        except Exception as error:
+            self.problem = "an item could not be kept: %s" % error
 
     def error(self, count: int = 1) -> None:
         """Count items that the app could not answer."""
@@ -281,6 +296,12 @@ class Recorder:
             return
         self.problem = ""
         self.window = Window(self.golden, now)
+        # After the counts: where the disk takes one of both alone, it is those.
+        try:
+            if self.raw is not None:
+                self.raw.write(self.device)
+        except OSError as error:
+            self.problem = "%s: %s" % (self.raw.path, error)
 
 
 def append(folder: Path, line: bytes, most_bytes: int = MOST_BYTES) -> None:

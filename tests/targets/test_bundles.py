@@ -85,6 +85,7 @@ def names_in_a_bundle() -> list[str]:
         "pictures.py",
         "pyproject.toml",
         "python_runner.py",
+        "raw_items.py",
         "recorder.py",
         "requirements-litert.txt",
         "requirements-tflite-runtime.txt",

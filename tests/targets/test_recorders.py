@@ -16,7 +16,7 @@ from test_processing_kotlin import STANDARD_LIBRARY, compiles
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles import monitoring, recorder_code
 from edgekit.targets.bundles.processing.typescript import constants_file
-from edgekit.targets.runners import recorder
+from edgekit.targets.runners import raw_items, recorder
 
 DRIVERS = Path(__file__).with_name("processing_drivers")
 SHAPES = {
@@ -39,6 +39,14 @@ FAULTS = {
     "buckets are wider": ("value >= 2 * STEPS", "value >= STEPS"),
     "what is not a number is counted": ("!Number.isFinite(value)", "false"),
 }
+RAW_FAULTS = {
+    "places are drawn otherwise": ("mixed >>> 13", "mixed >>> 14"),
+    "the first items are kept": ("place >= this.below", "this.seen > 20"),
+    "bytes are not counted": ("this.bytes > this.mostBytes", "false"),
+    "values are big-endian": ("values[k], true", "values[k], false"),
+}
+# Twenty items are more bytes than that.
+ITEMS, BYTES, SEED = 20, 90_000, 7
 
 
 def values(seed: int) -> dict[str, dict[str, Any]]:
@@ -89,7 +97,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flat = [found[side][name].reshape(COUNT, -1) for side in SHAPES for name in SHAPES[side]]
     np.concatenate(flat, axis=1).astype(">f4").tofile(folder / "items.bin")
     (folder / "times.txt").write_text("".join(f"{time}\n" for time in times))
-    one = recorder.Recorder(statistics(), folder / "python", items=100, device="test")
+    raw = raw_items.RawItems(statistics(), folder / "python", ITEMS, BYTES, SEED)
+    one = recorder.Recorder(statistics(), folder / "python", items=100, device="test", raw=raw)
     for k, time in enumerate(times):
         row = {side: {n: v[k : k + 1] for n, v in found[side].items()} for side in found}
         one.add(row["input"], row["output"], [time])
@@ -125,11 +134,23 @@ def same(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
     return True
 
 
+def alike(ours: str, theirs: str) -> bool:
+    """Tell whether samples of raw items are the same, but for the time."""
+    (head, *items), (other, *more) = ours.splitlines(), theirs.splitlines()
+    timeless = [
+        {k: v for k, v in json.loads(one).items() if k not in ("began", "ended")}
+        for one in (head, other)
+    ]
+    return timeless[0] == timeless[1] and items == more
+
+
 def in_node(recorded: Path, folder: Path, change: tuple[str, str] = ("", "")) -> list[Any]:
+    """Return the records; raw items are in ``items.jsonl`` of the folder."""
     told = statistics()
-    source = (FOLDER / "web" / "recorder.js").read_text()
-    assert change[0] in source
-    (folder / "recorder.js").write_text(source.replace(*change) if change[0] else source)
+    for name in ("recorder.js", "raw_items.js"):
+        source = (FOLDER / "web" / name).read_text()
+        (folder / name).write_text(source.replace(*change) if change[0] else source)
+    assert any(change[1] in one.read_text() for one in folder.glob("r*.js"))
     constants = constants_file(told["name"], [recorder_code.typescript(contents(told))])
     (folder / "monitoring_spec.js").write_bytes(constants)
     (folder / "package.json").write_text('{"type": "module"}')
@@ -149,6 +170,20 @@ def test_javascript_counts_as_python_does(recorded: Path, tmp_path: Path) -> Non
     python = lines((recorded / "python" / recorder.FILE).read_text())
     assert [one["n"] for one in python] == [100, 100, 31]
     assert same(python, in_node(recorded, tmp_path))
+    raw = (recorded / "python" / raw_items.FILE).read_text()
+    assert json.loads(raw.splitlines()[0])["kept"] == len(raw.splitlines()) - 1 == 12
+    assert len(raw) <= BYTES
+    assert alike(raw, (tmp_path / raw_items.FILE).read_text())
+
+
+@in_browsers
+@pytest.mark.parametrize("fault", RAW_FAULTS)
+def test_a_fault_of_raw_items_in_javascript_is_seen(
+    recorded: Path, tmp_path: Path, fault: str
+) -> None:
+    in_node(recorded, tmp_path, RAW_FAULTS[fault])
+    raw = (recorded / "python" / raw_items.FILE).read_text()
+    assert not alike(raw, (tmp_path / raw_items.FILE).read_text())
 
 
 @in_browsers
@@ -162,7 +197,8 @@ def test_a_fault_in_javascript_is_seen(recorded: Path, tmp_path: Path, fault: st
 @compiles
 def test_kotlin_counts_as_python_does(recorded: Path, tmp_path: Path) -> None:
     told = statistics()
-    shutil.copy(FOLDER / "android" / "Recorder.kt", tmp_path)
+    for name in ("Recorder.kt", "RawItems.kt"):
+        shutil.copy(FOLDER / "android" / name, tmp_path)
     shutil.copy(DRIVERS / "Recording.kt", tmp_path)
     (tmp_path / "MonitoringSpec.kt").write_text(recorder_code.kotlin(contents(told)))
     files = [path.name for path in sorted(tmp_path.glob("*.kt"))]
@@ -174,3 +210,5 @@ def test_kotlin_counts_as_python_does(recorded: Path, tmp_path: Path) -> None:
     python = lines((recorded / "python" / recorder.FILE).read_text())
     kotlin = lines((recorded / "kotlin" / recorder.FILE).read_text())
     assert same(python, kotlin)
+    ours, theirs = (recorded / one / raw_items.FILE for one in ("python", "kotlin"))
+    assert alike(ours.read_text(), theirs.read_text())

@@ -418,17 +418,26 @@ def test_decode_gives_float32(tensor: TensorInfo, values: list[float], expected:
         (FOLDER / "throughput.py", {"python_runner"}),
         (
             APPS / "linux_python" / "app.py",
-            {"edgekit_signals", "pictures", "python_runner", "recorder", "sounds", "watch"},
+            {
+                "edgekit_signals",
+                "pictures",
+                "python_runner",
+                "raw_items",
+                "recorder",
+                "sounds",
+                "watch",
+            },
         ),
         (APPS / "linux_python" / "pictures.py", {"PIL"}),
         (APPS / "linux_python" / "sounds.py", set()),
         (APPS / "linux_python" / "watch.py", {"python_runner", "recorder"}),
         (FOLDER / "recorder.py", set()),
+        (FOLDER / "raw_items.py", set()),
         (APPS / "processing" / "numpy" / "edgekit_signals.py", set()),
     ],
     ids=[
         *("python_runner", "reference", "compiled_model", "throughput"),
-        *("app", "pictures", "sounds", "watch", "recorder", "signals"),
+        *("app", "pictures", "sounds", "watch", "recorder", "raw_items", "signals"),
     ],
 )
 def test_what_runs_on_a_device_is_python_39_and_imports_nothing_else(

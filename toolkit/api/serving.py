@@ -40,7 +40,8 @@ class ServeOptions:
     versions, as ``champion=90,candidate=10``; a version in ``shadow`` answers as well, and is
     compared. What becomes known of answers is kept in the file ``feedback``, by default below
     ``.edgekit/serve/``; for ``edgekit monitor``, statistics of what is asked and answered in a
-    folder for each version below ``record``.
+    folder for each version below ``record``, with a sample of ``raw_items`` items where that is not
+    0: they may hold personal data.
     """
 
     host: str = HOST
@@ -52,6 +53,7 @@ class ServeOptions:
     shadow: str = ""
     feedback: Path | None = None
     record: Path | None = None
+    raw_items: int = 0
     bounds: Bounds = field(default_factory=Bounds)
 
 
@@ -88,6 +90,7 @@ def serve(
             wanted.split,
             bool(options.shadow),
             options.record,
+            options.raw_items,
         )
         asyncio.run(
             server.run(

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from edgekit.cli import completers
-from edgekit.cli.console import console, print_json, print_lines
+from edgekit.cli.console import console, print_json, print_lines, say
 from edgekit.cli.help import documented, section
-from edgekit.cli.options import OUTPUT, common, option
+from edgekit.cli.options import FOLDER, OUTPUT, common, option
 from edgekit.cli.outputs import OutputFile
 from edgekit.cli.values import as_share, parsed
 
@@ -58,6 +58,12 @@ files = section(
     option("--markdown FILE", "Write the outcome as Markdown.", type=OutputFile()),
     option("--prometheus FILE", "Write the figures as Prometheus reads them.", type=OutputFile()),
     option("--html FILE", "Write a page with every distribution.", type=OutputFile()),
+    option(
+        "--items DIR",
+        "Write the raw items that stand out, where apps kept some, into a new folder of .npy files."
+        " They may hold personal data.",
+        type=FOLDER,
+    ),
 )
 
 
@@ -106,7 +112,7 @@ def command(bundle: Path, records: tuple[str, ...], **options: Any) -> int:
         options["max_errors"],
         options["false_alarms"],
     )
-    monitored = api.monitor(bundle, records, options["baseline"], alarm)
+    monitored = api.monitor(bundle, records, options["baseline"], alarm, options["items"])
     _write(monitored, options)
     if options["as_json"]:
         print_json(report.to_json(monitored))
@@ -115,6 +121,8 @@ def command(bundle: Path, records: tuple[str, ...], **options: Any) -> int:
     if not options["quiet"]:
         out.print(report.table(monitored, options["verbose"]))
     print_lines(out, report.lines(monitored, options["quiet"]))
+    if options["items"] and not options["quiet"]:
+        say(f"{monitored.raw_written:,} raw items are in {options['items']}: lint-data --data reads it")
     return int(monitored.exit_code)
 
 

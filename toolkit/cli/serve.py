@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     "Count for `edgekit monitor` what is asked and answered: statistics, no items.",
     type=FOLDER,
 )
+@option(
+    "--raw-items N",
+    "Keep a sample of N raw items of each version beside the records, at most 16 MiB. They may hold"
+    " personal data. Default: none.",
+    type=COUNT,
+)
 @section(
     "Two versions",
     option(
@@ -80,6 +86,8 @@ def command(model: str, **options: Any) -> int:
     """
     from edgekit import api
 
+    if options["raw_items"] and not options["record"]:
+        raise click.UsageError("--raw-items are kept beside the records: name --record FOLDER too")
     given = {"seconds": "timeout", "body": "max_body", "queue": "queue"}
     given |= {"runners": "runners", "connections": "connections"}
     bounds = {name: options[key] for name, key in given.items() if options[key] is not None}
@@ -93,6 +101,7 @@ def command(model: str, **options: Any) -> int:
         options["shadow"] or "",
         options["feedback"],
         options["record"],
+        options["raw_items"] or 0,
         api.Bounds(**bounds),
     )
     api.serve(
@@ -128,6 +137,9 @@ def _tell(url: str, service: Service, options: dict[str, Any]) -> None:
             text = f"{name}: {model.name} {model.version} as version {model.number}"
             say(f"{text} on {arm.runtime}; {arm.tested}")
         say(f"serving {where} (Ctrl-C ends it)")
+        if options["raw_items"]:
+            text = f"warning: up to {options['raw_items']:,} raw items are kept in"
+            say(f"{text} {options['record']}: they may hold personal data")
         if not _alone(options["host"]):
             say("warning: whoever reaches this address may use it: there is no authentication")
     sys.stdout.flush()

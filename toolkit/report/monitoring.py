@@ -140,6 +140,9 @@ def lines(monitored: Monitored, quiet: bool = False) -> Iterator[Line]:
     more = sum(monitored.refused_kinds.values()) - len(monitored.refused)
     if more > 0:
         yield f"{more:,} more lines were not counted", "yellow"
+    if monitored.raw_items:
+        text = f"{monitored.raw_items:,} raw items, of {monitored.raw_seen:,} that were met, are in these"
+        yield f"{text} files: they may hold personal data", "yellow"
     verdict, style = MARKS[monitored.status]
     yield f"{verdict}: {heading(monitored)}", f"bold {style}"
 

@@ -15,7 +15,7 @@ from edgekit.process import Limits
 from edgekit.serving.limits import Bounds, Refused
 from edgekit.serving.metrics import Metrics
 from edgekit.serving.pool import Pool
-from edgekit.serving.recording import Recording
+from edgekit.serving.recording import Kept, Recording
 from edgekit.serving.runner import Answer, Runner, Tensor
 from edgekit.serving.source import Arrays, Servable, Source, read_source
 from edgekit.targets.devices.local import LocalDevice
@@ -64,9 +64,9 @@ class Arm:
             raise
         return arm
 
-    def record(self, folder: Path | None) -> None:
+    def record(self, folder: Path | None, kept: Kept) -> None:
         """Count what it is asked from now on, for ``edgekit monitor``, in a folder of its number;
-        without one, nothing.
+        without one, nothing. ``kept`` has the samples of raw items of the versions before it.
 
         Raises :class:`ServeError` where there are no golden statistics to hold that against.
         """
@@ -76,7 +76,8 @@ class Arm:
             message = f"{self.source.path} has no golden statistics to hold records against"
             hint = "serve a bundle that was made with data: edgekit bundle --data FILE"
             raise ServeError("EK-SERVE-007", message, hint)
-        self._recording = Recording(self.model, folder / str(self.model.number))
+        own = folder / str(self.model.number)
+        self._recording = Recording(self.model, own, kept.of(self.model, own))
 
     @property
     def ready(self) -> bool:

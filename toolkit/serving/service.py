@@ -12,6 +12,7 @@ from edgekit.errors import EdgekitError, ServeError
 from edgekit.serving.arm import Arm
 from edgekit.serving.limits import Bounds, Refused, busy
 from edgekit.serving.metrics import Metrics
+from edgekit.serving.recording import Kept
 from edgekit.serving.shadow import Shadowed
 from edgekit.serving.source import Arrays, Source
 from edgekit.serving.split import Split
@@ -42,10 +43,12 @@ class Service:
         split: Split | None = None,
         shadowed: bool = False,
         record: Path | None = None,
+        raw_items: int = 0,
     ) -> None:
         self._find, self._prepare, self._work = find, prepare, work
         self._bounds, self.metrics = bounds, metrics
         self.split, self._record = split or Split(), record
+        self._kept = Kept(raw_items)
         self.shadow = Shadowed() if shadowed else None
         self._arms: dict[str, Arm] = {}
         self._turn = asyncio.Lock()
@@ -87,7 +90,7 @@ class Service:
                     opened.append(await Arm.open(source, self._work, self._bounds, self.metrics))
                 arms = _told_apart(opened)
                 for arm in arms:
-                    arm.record(self._record)
+                    arm.record(self._record, self._kept)
             except BaseException:
                 await asyncio.gather(*(arm.close() for arm in opened))
                 raise

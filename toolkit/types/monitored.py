@@ -52,12 +52,13 @@ class MonitoredRow:
 class Refused:
     """Lines that were not counted: where, of what kind the fault is, and what it is in words.
 
-    ``kind`` is ``damaged``, ``cut short``, ``repeated``, or ``foreign``: of another bundle.
+    ``kind`` is ``damaged``, ``cut short``, ``repeated``, ``foreign``, which is of another bundle,
+    or ``raw item``, one that cannot be read: it is in no count.
     """
 
     file: str
     line: int
-    kind: Literal["damaged", "cut short", "repeated", "foreign"]
+    kind: Literal["damaged", "cut short", "repeated", "foreign", "raw item"]
     reason: str
 
 
@@ -79,7 +80,11 @@ class MonitorLimits:
 
 @dataclass(frozen=True)
 class Monitored:
-    """A batch of records of a bundle's model, judged."""
+    """A batch of records of a bundle's model, judged.
+
+    ``raw_items`` are the items that apps kept beside the counts, of ``raw_seen`` that they met;
+    ``raw_written`` those of them that were written to a folder.
+    """
 
     name: str
     version: str
@@ -97,3 +102,6 @@ class Monitored:
     exit_code: int
     refused: tuple[Refused, ...] = ()
     refused_kinds: Mapping[str, int] = field(default_factory=dict)
+    raw_items: int = 0
+    raw_seen: int = 0
+    raw_written: int = 0

@@ -7,7 +7,8 @@ import java.io.File
 fun main(arguments: Array<String>) {
     val folder = File(arguments[0])
     val times = File(folder, "times.txt").readLines().map { it.toLong() }
-    val recorder = Recorder(File(folder, "kotlin"), "test", 100)
+    val raw = RawItems(20, 90_000, 7)
+    val recorder = Recorder(File(folder, "kotlin"), "test", 100, raw = raw)
     DataInputStream(File(folder, "items.bin").inputStream().buffered()).use { stream ->
         for (time in times) {
             val read = MonitoringSpec.tensors.map { tensor ->

@@ -15,9 +15,12 @@ from recorded_batches import golden, items, latencies, recorded
 
 from edgekit import api
 from edgekit.cli.main import group
+from edgekit.data.source import from_file
 from edgekit.errors import RecordError
 from edgekit.report import monitoring as report
 from edgekit.report.html.monitoring import page
+from edgekit.store import Store
+from edgekit.targets.runners import raw_items, recorder
 from edgekit.types import Status
 from edgekit.types.monitored import Monitored, MonitorLimits
 
@@ -137,6 +140,89 @@ def test_a_shift_that_is_small_is_no_alarm_however_many_items_there_are(
     assert not red(api.monitor(bundle, [path]))
     found = api.monitor(bundle, [path], limits=MonitorLimits(drift=1e-5))
     assert "input" in red(found)
+
+
+def kept_batch(folder: Path, told: dict[str, Any]) -> tuple[Any, Any]:
+    """Record items of which two stand out, and keep all of them; return what was recorded."""
+    inputs, outputs = items(200, 9)
+    inputs["image"][7] = 255
+    outputs["scores"][11] = (0.34, 0.33, 0.33)
+    one = recorder.Recorder(told, folder, raw=raw_items.RawItems(told, folder, items=200))
+    one.add(inputs, outputs)
+    one.close()
+    return inputs, outputs
+
+
+def test_raw_items_that_stand_out_are_written_as_data_that_lint_data_reads(
+    bundle: Path, told: dict[str, Any], tmp_path: Path
+) -> None:
+    inputs, _ = kept_batch(tmp_path / "now", told)
+    words = ["monitor", str(bundle), str(tmp_path / "now"), "--items", str(tmp_path / "look")]
+    done = CliRunner().invoke(group, words)
+    assert "200 raw items, of 200 that were met" in done.output
+    assert "100 raw items are in" in done.output
+    index = json.loads((tmp_path / "look" / "items.json").read_text())
+    assert [one["item"] for one in index[:2]] == [7, 11]
+    assert index[0]["distance"] > 1 > index[1]["confidence"]
+    look = np.load(tmp_path / "look" / "image.npy")
+    np.testing.assert_array_equal(look, inputs["image"][[one["item"] for one in index]])
+    data, _ = from_file(tmp_path / "look", Store(tmp_path / "store"))
+    assert list(data.arrays) == ["image"]
+    again = CliRunner().invoke(group, words)
+    assert isinstance(again.exception, RecordError)
+    assert again.exception.code == "EK-RECORD-025"
+
+
+def test_records_without_raw_items_say_which_option_keeps_some(
+    bundle: Path, told: dict[str, Any], tmp_path: Path
+) -> None:
+    path = plain_batch(tmp_path / "now", told, count=60)
+    with pytest.raises(RecordError, match="no raw items") as raised:
+        api.monitor(bundle, [path], items=tmp_path / "look")
+    assert "--raw-items" in str(raised.value)
+    assert not (tmp_path / "look").exists()
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"shape": [1 << 40]}, "larger than any item"),
+        ({"shape": [8, 6, 4]}, "not as many as its shape says"),
+        ({"shape": [-1]}, "no count"),
+        ({"dtype": "object"}, "no numbers"),
+        ({"b64": "%%%"}, "no base64"),
+        ({"name": "other"}, "no input 'other'"),
+        ({"head": False}, "no first line"),
+    ],
+)
+def test_a_raw_item_that_is_damaged_is_named_and_counts_for_nothing(
+    bundle: Path, told: dict[str, Any], tmp_path: Path, fault: dict[str, Any], said: str
+) -> None:
+    kept_batch(tmp_path, told)
+    path = tmp_path / raw_items.FILE
+    head, first, *rest = path.read_text().splitlines(keepends=True)
+    line = json.loads(first)
+    image = line["input"].pop("image")
+    fields = {key: value for key, value in fault.items() if key in image}
+    line["input"][fault.get("name", "image")] = {**image, **fields}
+    beginning = [head] if fault.get("head", True) else []
+    path.write_text("".join([*beginning, json.dumps(line) + "\n", *rest[:2]]))
+    found = api.monitor(bundle, [tmp_path])
+    assert said in found.refused[0].reason
+    assert {one.kind for one in found.refused} == {"raw item"}
+    assert found.raw_items == (2 if beginning else 0)
+    assert status_of(found, "records") is Status.PASSED
+
+
+def test_raw_items_of_another_bundle_are_told_apart(
+    bundle: Path, told: dict[str, Any], tmp_path: Path
+) -> None:
+    kept_batch(tmp_path / "other", golden(seed=5))
+    kept_batch(tmp_path / "own", told)
+    both = [tmp_path / "other", tmp_path / "own"]
+    found = api.monitor(bundle, both)
+    assert (found.raw_items, set(found.refused_kinds)) == (200, {"foreign"})
 
 
 def lines_of(path: Path) -> list[str]:

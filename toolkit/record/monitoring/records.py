@@ -16,13 +16,15 @@ import numpy as np
 from edgekit import nearby, strict_json
 from edgekit.errors import RecordError
 from edgekit.record.monitoring.golden import Counts, Golden
+from edgekit.record.monitoring.raw_items import RawFile, RawSample, is_raw, read_head, read_item
 from edgekit.types.monitored import Refused
 
 SCHEMA_VERSION = 1
 NONE = "EK-RECORD-022"
 STDIN = "-"
-# A line of a record is a few thousand bytes; one of a model with a thousand classes, twenty.
-LONGEST_LINE = 4 << 20
+# A line of a record is a few thousand bytes, of a model with a thousand classes twenty thousand;
+# one of a raw item as many as its file may have.
+LONGEST_LINE = 16 << 20
 MOST_REFUSED = 20
 # Whatever is summed of so many windows as anyone has stays below 2^63.
 MOST_COUNT = 1 << 40
@@ -53,6 +55,7 @@ class Batch:
     ended: str = ""
     refused: list[Refused] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
+    raw: RawSample = field(default_factory=RawSample)
 
     def class_counts(self, count: int) -> Counts:
         """Return the counts of classes by number."""
@@ -65,20 +68,22 @@ class Batch:
             self.refused.append(refused)
 
 
-def read_records(sources: Sequence[str], golden: Golden) -> Batch:
-    """Sum the records of files, folders and patterns, ``-`` for standard input.
+def read_records(sources: Sequence[str], golden: Golden, items: int = 0) -> Batch:
+    """Sum the records of files, folders and patterns, ``-`` for standard input; of raw items among
+    them hold so many that stand out.
 
     A line that is damaged, of another bundle or there twice is not counted, and named. Raises
     :class:`RecordError` where there is no file to read.
     """
     zeros = {name: np.zeros_like(one.counts) for name, one in golden.features.items()}
-    batch = Batch(zeros)
+    batch = Batch(zeros, raw=RawSample(items))
     seen: set[bytes] = set()
     for name in files_of(sources):
+        reading = _Reading(batch, golden, seen, name)
         try:
             with _opened(name) as file:
                 for number, line in _lines(file):
-                    _take(batch, golden, seen, name, number, line)
+                    reading.take(number, line)
         except OSError as error:
             message = f"{name} cannot be read: {error.strerror or error}"
             raise RecordError(NONE, message, "name records that this account may read") from error
@@ -138,32 +143,66 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         yield number, line
 
 
-def _take(
-    batch: Batch, golden: Golden, seen: set[bytes], name: str, number: int, line: bytes
-) -> None:
-    """Count a line, or note why not."""
-    if not line.strip():
-        return
-    try:
-        if len(line) > LONGEST_LINE:
-            raise ValueError(f"it is longer than {LONGEST_LINE >> 20} MiB")
-        record = _checked(strict_json.loads(line), golden)
-    except _Foreign as error:
-        batch.refuse(Refused(name, number, "foreign", str(error)))
-        return
-    except (ValueError, TypeError, KeyError) as error:
-        if line.endswith(b"\n"):
-            batch.refuse(Refused(name, number, "damaged", _words(error)))
-        else:
-            told = "it ends in the middle: the app was stopped while it wrote"
-            batch.refuse(Refused(name, number, "cut short", told))
-        return
-    digest = hashlib.sha256(line.rstrip()).digest()
-    if digest in seen:
-        batch.refuse(Refused(name, number, "repeated", "the same record was there before"))
-        return
-    seen.add(digest)
-    _add(batch, record)
+@dataclass
+class _Reading:
+    """A file that is read: where its lines go, and of which raw items its lines are."""
+
+    batch: Batch
+    golden: Golden
+    seen: set[bytes]
+    name: str
+    raw: RawFile | None = None
+    foreign: str = ""
+
+    def take(self, number: int, line: bytes) -> None:
+        """Count a line, or note why not."""
+        if not line.strip():
+            return
+        batch, digest = self.batch, hashlib.sha256(line.rstrip()).digest()
+        raw = False
+        try:
+            if len(line) > LONGEST_LINE:
+                raise ValueError(f"it is longer than {LONGEST_LINE >> 20} MiB")
+            document = strict_json.loads(line)
+            raw = is_raw(document)
+            if raw:
+                self._take_raw(document)
+                return
+            record = _checked(document, self.golden)
+        except _Foreign as error:
+            batch.refuse(Refused(self.name, number, "foreign", str(error)))
+            return
+        except (ValueError, TypeError, KeyError) as error:
+            if raw:
+                batch.refuse(Refused(self.name, number, "raw item", _words(error)))
+            elif line.endswith(b"\n"):
+                batch.refuse(Refused(self.name, number, "damaged", _words(error)))
+            else:
+                told = "it ends in the middle: the app was stopped while it wrote"
+                batch.refuse(Refused(self.name, number, "cut short", told))
+            return
+        if digest in self.seen:
+            told = "the same record was there before"
+            batch.refuse(Refused(self.name, number, "repeated", told))
+            return
+        self.seen.add(digest)
+        _add(batch, record)
+
+    def _take_raw(self, line: Mapping[str, Any]) -> None:
+        """Take a line of raw items. Raises ValueError, KeyError or TypeError."""
+        if "item" in line:
+            if self.foreign:
+                raise _Foreign(self.foreign)
+            self.batch.raw.add(read_item(line, self.raw, self.golden))
+            return
+        self.raw, self.foreign = None, ""
+        try:
+            _check_bundle(line, self.golden)
+        except _Foreign as error:
+            self.foreign = str(error)
+            raise
+        self.raw, seen = read_head(line)
+        self.batch.raw.seen += seen
 
 
 def _words(error: Exception) -> str:
@@ -179,9 +218,7 @@ def _checked(record: Any, golden: Golden) -> Mapping[str, Any]:
     version = record.get("schema_version")
     if version != SCHEMA_VERSION:
         raise ValueError(f"schema_version {str(version)[:20]} is not known")
-    if record["golden"] != golden.digest:
-        version = f"{str(record.get('name'))[:40]} {str(record.get('version'))[:40]}"
-        raise _Foreign(f"it is of another bundle: {version}")
+    _check_bundle(record, golden)
     items = _count(record["n"], "n")
     for name in ("errors", "unrecorded"):
         _count(record[name], name)
@@ -201,6 +238,12 @@ def _checked(record: Any, golden: Golden) -> Mapping[str, Any]:
         raise ValueError(f"classes are of more than {items} items")
     latency = _table(record["latency"]["buckets"], "latency", MOST_BUCKET)
     return {**record, "classes": classes, "latency": latency}
+
+
+def _check_bundle(record: Mapping[str, Any], golden: Golden) -> None:
+    if record["golden"] != golden.digest:
+        version = f"{str(record.get('name'))[:40]} {str(record.get('version'))[:40]}"
+        raise _Foreign(f"it is of another bundle: {version}")
 
 
 def _check_feature(name: str, counted: Any, golden: Golden, items: int) -> None:

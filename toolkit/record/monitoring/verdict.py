@@ -41,6 +41,8 @@ def judged(golden: Golden, reference: Reference, batch: Batch, limits: MonitorLi
         int(EXIT_CODES[status]),
         tuple(batch.refused),
         dict(batch.kinds),
+        batch.raw.kept,
+        batch.raw.seen,
     )
 
 
