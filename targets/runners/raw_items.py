@@ -85,9 +85,9 @@ class RawItems:
         """See items ``[n, ...]`` by the names of inputs and outputs. Raises what numpy raises."""
         sides = {"input": inputs, "output": outputs}
         tensors = [
-            (one, np.asarray(sides[one["side"]][one["name"]]))
-            for one in self.golden["tensors"]
-            if one["name"] in sides[one["side"]]
+            (tensor, np.asarray(sides[tensor["side"]][tensor["name"]]))
+            for tensor in self.golden["tensors"]
+            if tensor["name"] in sides[tensor["side"]]
         ]
         count = max([len(values) for _, values in tensors], default=0)
         drawn = places(self.seed, self.seen, count)

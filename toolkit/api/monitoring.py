@@ -45,7 +45,7 @@ def monitor(
         reference = of_batch(golden, read_records([str(one) for one in baseline], golden))
     most = MOST_ITEMS if items is not None else 0
     batch = read_records([str(one) for one in records], golden, most)
-    found = judged(golden, reference, batch, limits or MonitorLimits())
+    monitored = judged(golden, reference, batch, limits or MonitorLimits())
     if items is None:
-        return found
-    return replace(found, raw_written=write_items(batch.raw, golden, items))
+        return monitored
+    return replace(monitored, raw_written=write_items(batch.raw, golden, items))

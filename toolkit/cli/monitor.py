@@ -122,7 +122,8 @@ def command(bundle: Path, records: tuple[str, ...], **options: Any) -> int:
         out.print(report.table(monitored, options["verbose"]))
     print_lines(out, report.lines(monitored, options["quiet"]))
     if options["items"] and not options["quiet"]:
-        say(f"{monitored.raw_written:,} raw items are in {options['items']}: lint-data --data reads it")
+        many = f"{monitored.raw_written:,} raw items"
+        say(f"{many} are in {options['items']}: lint-data --data reads it")
     return int(monitored.exit_code)
 
 

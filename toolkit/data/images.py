@@ -110,17 +110,28 @@ class Tally:
         return texts
 
 
-def read(content: Path | bytes, name: str, preprocess: Preprocess) -> Picture:
+def read(
+    content: Path | bytes,
+    name: str,
+    preprocess: Preprocess,
+    most_pixels: int | None = None,
+    formats: tuple[str, ...] | None = None,
+) -> Picture:
     """Return a picture, uint8 ``[height, width, channels]``, or channels first where the model
     takes so.
 
-    Raises :class:`DataError` that names the picture where it is damaged or has 16-bit channels.
+    Raises :class:`DataError` that names the picture where it is damaged or has 16-bit channels, or
+    where its head says more than ``most_pixels``, before they are decoded. Of ``formats`` are the
+    files that are read, by Pillow's names; by default all that it knows.
     """
     from PIL import Image, ImageOps
 
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=formats) as opened:
+            if most_pixels is not None and opened.width * opened.height > most_pixels:
+                message = f"{name} has {opened.width:,} x {opened.height:,} pixels"
+                raise DataError("EK-DATA-009", message, f"at most {most_pixels:,} are decoded")
             opened.load()
             if opened.mode.startswith(("I", "F")):
                 message = f"{name} has more than 8 bits per channel (mode {opened.mode})"

@@ -141,8 +141,8 @@ def lines(monitored: Monitored, quiet: bool = False) -> Iterator[Line]:
     if more > 0:
         yield f"{more:,} more lines were not counted", "yellow"
     if monitored.raw_items:
-        text = f"{monitored.raw_items:,} raw items, of {monitored.raw_seen:,} that were met, are in these"
-        yield f"{text} files: they may hold personal data", "yellow"
+        text = f"{monitored.raw_items:,} raw items, of {monitored.raw_seen:,} that were met,"
+        yield f"{text} are in these files: they may hold personal data", "yellow"
     verdict, style = MARKS[monitored.status]
     yield f"{verdict}: {heading(monitored)}", f"bold {style}"
 

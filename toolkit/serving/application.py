@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edgekit.serving import codec, metrics
+from edgekit.serving import codec, metrics, pictures
 from edgekit.serving.arm import Arm
 from edgekit.serving.feedback import Feedback, checked
 from edgekit.serving.limits import Bounds, Refused, busy
@@ -224,6 +224,8 @@ class Application:
         body = codec.parse(await self._body(call))
         arm = self._routed(call, body.key)
         tensors = codec.taken(body.signature_name, arm.model, arm.inputs)
+        body = await self._pictured(call, body, tensors)
+        tensors = codec.taken(body.signature_name, arm.model, arm.inputs)
         asked = codec.read_predict(body, tensors)
         return codec.predicted(asked, await self._outputs(call, asked))
 
@@ -232,8 +234,16 @@ class Application:
         arm = self._routed(call, body.key)
         golden = arm.model.golden
         tensors = codec.raw_inputs(golden) if golden else arm.inputs
+        body = await self._pictured(call, body, tensors)
         asked = codec.read_classify(body, tensors)
         return codec.classified(arm.model, await self._outputs(call, asked))
+
+    async def _pictured(
+        self, call: Call, body: codec.Body, tensors: Mapping[str, Tensor]
+    ) -> codec.Body:
+        """Return a request with its pictures decoded, in the time that is left of it."""
+        decoder = self.service.decoder
+        return await pictures.decode(body, _arm(call).model, tensors, decoder, call.until)
 
     async def _outputs(self, call: Call, asked: codec.Asked) -> Any:
         arm = _arm(call)

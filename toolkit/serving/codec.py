@@ -176,9 +176,9 @@ def is_binary(value: Any) -> bool:
 
 def _array(name: str, value: Any, tensor: Tensor) -> npt.NDArray[Any]:
     """Return a value as an input takes it, items first. Raises :class:`Refused` (400)."""
-    if is_binary(value):
+    if isinstance(value, np.ndarray) or is_binary(value):
         array = _binary(name, value)
-    elif isinstance(value, list) and any(map(is_binary, value)):
+    elif isinstance(value, list) and any(isinstance(i, np.ndarray) or is_binary(i) for i in value):
         parts = [_binary(name, one) for one in value]
         if len({part.shape for part in parts}) > 1:
             raise Refused(400, f"input {name!r}: the items are of different shapes")
@@ -238,13 +238,16 @@ def _typed(name: str, array: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
 
 
 def _binary(name: str, value: Any) -> npt.NDArray[Any]:
-    """Return the array of an ``.npy`` file in base64."""
+    """Return the array of an ``.npy`` file in base64, or that of a picture, decoded before."""
+    if isinstance(value, np.ndarray):
+        return value
     try:
         content = base64.b64decode(value["b64"], validate=True) if is_binary(value) else b""
     except (TypeError, ValueError, binascii.Error) as error:
         raise Refused(400, f"input {name!r}: its b64 is not base64") from error
     if not content.startswith(NPY):
-        raise Refused(400, f"input {name!r}: its b64 is not a .npy file")
+        message = f"input {name!r}: its b64 is not a .npy file, a JPEG or a PNG"
+        raise Refused(400, message)
     return _npy(name, content)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from edgekit.errors import EdgekitError, ServeError
 from edgekit.serving.arm import Arm
+from edgekit.serving.decoder import Decoder
 from edgekit.serving.limits import Bounds, Refused, busy
 from edgekit.serving.metrics import Metrics
 from edgekit.serving.recording import Kept
@@ -48,7 +49,7 @@ class Service:
         self._find, self._prepare, self._work = find, prepare, work
         self._bounds, self.metrics = bounds, metrics
         self.split, self._record = split or Split(), record
-        self._kept = Kept(raw_items)
+        self._kept, self.decoder = Kept(raw_items), Decoder()
         self.shadow = Shadowed() if shadowed else None
         self._arms: dict[str, Arm] = {}
         self._turn = asyncio.Lock()
@@ -131,6 +132,7 @@ class Service:
         self.stopping = True
         arms = tuple(self._arms.values())
         await asyncio.gather(*(arm.close() for arm in arms), *self._tasks)
+        await self.decoder.close()
 
     def route(self, label: str | None, number: int | None, key: str) -> tuple[Arm, bool]:
         """Return the version that answers a key, and whether its answer counts: one that was asked

@@ -191,7 +191,7 @@ def test_records_without_raw_items_say_which_option_keeps_some(
         ({"shape": [8, 6, 4]}, "not as many as its shape says"),
         ({"shape": [-1]}, "no count"),
         ({"dtype": "object"}, "no numbers"),
-        ({"b64": "%%%"}, "no base64"),
+        ({"b64": "%%%"}, "not base64"),
         ({"name": "other"}, "no input 'other'"),
         ({"head": False}, "no first line"),
     ],

@@ -82,13 +82,13 @@ class RawSample:
 
     def chosen(self) -> list[RawItem]:
         """Return the items that stand out: the most outlying and the least confident in turns."""
-        found: dict[int, RawItem] = {}
+        picked: dict[int, RawItem] = {}
         longest = max(len(self.outlying), len(self.unsure))
         for k in range(longest):
             for order in (self.outlying, self.unsure):
-                if k < len(order) and len(found) < self.most:
-                    found.setdefault(order[k][1], order[k][2])
-        return list(found.values())
+                if k < len(order) and len(picked) < self.most:
+                    picked.setdefault(order[k][1], order[k][2])
+        return list(picked.values())
 
 
 def _hold(
@@ -179,7 +179,7 @@ def _array(name: str, told: Any) -> npt.NDArray[Any]:
     try:
         content = base64.b64decode(told["b64"], validate=True)
     except binascii.Error as error:
-        raise ValueError(f"{name[:60]}: its b64 is no base64") from error
+        raise ValueError(f"{name[:60]}: its b64 is not base64") from error
     if len(content) != count * np.dtype(dtype).itemsize:
         raise ValueError(f"{name[:60]}: its values are not as many as its shape says")
     return np.frombuffer(content, np.dtype(dtype).newbyteorder("<")).reshape(shape)
