@@ -6,14 +6,15 @@ of the picture; rows with a score of -1 are empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import DataError, ProjectError
+from edgekit.types import Json
 
 Array = npt.NDArray[Any]
 Layout = Literal["xyxy", "yxyx", "xywh", "cxcywh"]
@@ -49,6 +50,12 @@ class BoxSpec:
     score: float = 0.01
     iou: float = 0.5
     largest: int = 100
+
+    @property
+    def key(self) -> Json:
+        """What of it a store key needs."""
+        anchors = None if self.anchors is None else self.anchors.tolist()
+        return {**asdict(self), "anchors": anchors}
 
 
 def decoded(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
@@ -280,23 +287,41 @@ READERS: Mapping[Format, Callable[[Mapping[str, Array], BoxSpec, tuple[int, int]
 }
 
 
+def picture_size(inputs: Iterable[Array]) -> tuple[int, int]:
+    """Return height and width of the first input that is a picture; (1, 1) without one."""
+    for shape in (array.shape for array in inputs if array.ndim == 4):
+        first = shape[1] in (1, 3) and shape[3] not in (1, 3)
+        return (shape[2], shape[3]) if first else (shape[1], shape[2])
+    return (1, 1)
+
+
 def are_labels(labels: Array) -> bool:
     """Tell whether labels are boxes ``[n, k, 5]`` or ``[n, k, 6]``: class, corners as shares,
     crowd.
     """
+    return not problem(labels) and bool((labels[..., 0] >= 0).any())
+
+
+def problem(labels: Array) -> str:
+    """Say what is wrong with labels as boxes; empty where nothing is, or where there is no box."""
     if labels.ndim != 3 or labels.shape[2] not in (5, 6) or labels.dtype.kind != "f":
-        return False
+        return "they are not floats [N, boxes, 5]"
     used = labels[labels[..., 0] >= 0]
-    whole = bool((np.rint(labels[..., 0]) == labels[..., 0]).all())
-    inside = bool(((used[:, 1:5] >= -0.5) & (used[:, 1:5] <= 1.5)).all())
-    ordered = bool((used[:, 3:5] >= used[:, 1:3]).all())
-    return bool(len(used)) and whole and inside and ordered
+    if (np.rint(labels[..., 0]) != labels[..., 0]).any():
+        return "the first of the five is no whole number, and it is the class"
+    if not ((used[:, 1:5] >= -0.5) & (used[:, 1:5] <= 1.5)).all():
+        far = float(used[:, 1:5].flat[np.argmax(np.abs(used[:, 1:5]))])
+        return f"a coordinate is {far:.6g}, and they are shares of the picture, 0 to 1"
+    if not (used[:, 3:5] >= used[:, 1:3]).all():
+        return "the right of a box is left of its left, or its bottom above its top"
+    return ""
 
 
 def refuse_others(labels: Array) -> None:
     """Raise :class:`DataError` where labels are not boxes."""
     if not are_labels(labels):
-        message = f"labels {labels.dtype} {list(labels.shape)} are not boxes"
+        why = problem(labels) or "none of them is a box"
+        message = f"labels {labels.dtype} {list(labels.shape)} are not boxes: {why}"
         hint = (
             "give --annotations (COCO JSON, VOC XML or YOLO text), or an array y [N, boxes, 5]:"
             " class, left, top, right, bottom as shares of the picture; class -1 for no box"

@@ -19,13 +19,15 @@ from edgekit.pipeline import texts
 from edgekit.pipeline.run import Run
 
 
-def with_annotations(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
-    """Add the boxes or texts that the project names for the pictures, as labels.
+def with_annotations(
+    run: Run, dataset: data.Dataset | None, source: str | None
+) -> data.Dataset | None:
+    """Add the boxes or texts that a source of annotations has for the pictures, as labels.
 
     Raises :class:`DataError` where they cannot be matched to the items.
     """
     table = run.project.data
-    if table.annotations is None or dataset is None:
+    if source is None or dataset is None:
         return dataset
     names = dataset.names()
     if names is None:
@@ -34,7 +36,7 @@ def with_annotations(run: Run, dataset: data.Dataset | None) -> data.Dataset | N
     if table.preprocess.crop is not None:
         hint = "leave out --crop: pictures are stretched, and boxes with them"
         raise DataError("EK-DATA-066", "a crop moves the boxes of the annotations", hint)
-    rows = _rows(run, run.project.root / table.annotations, [str(name) for name in names])
+    rows = _rows(run, run.project.root / source, [str(name) for name in names])
 
     def make(folder: Path) -> Mapping[str, Any]:
         np.save(folder / "y.npy", rows)

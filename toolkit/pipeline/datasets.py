@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edgekit import data
 from edgekit.pipeline import texts
+from edgekit.pipeline.annotated import with_annotations
 from edgekit.pipeline.run import Run
 from edgekit.types import Advice, Model, Preprocess, TensorSpec
 from edgekit.usercode import is_file, is_reference
@@ -21,8 +22,11 @@ ARRAYS = (".npz", ".npy")
 
 
 def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
-    """Open the training data, where the project names any; ``inputs`` are the model's."""
-    return open_data(run, run.project.data.train, inputs)
+    """Open the training data, where the project names any, with its annotations; ``inputs`` are
+    the model's.
+    """
+    table = run.project.data
+    return with_annotations(run, open_data(run, table.train, inputs), table.train_annotations)
 
 
 def item_sizes(run: Run) -> Mapping[str, tuple[int, ...]]:

@@ -11,6 +11,7 @@ import numpy as np
 from edgekit import data
 from edgekit.data.division import common, divide
 from edgekit.errors import DataError
+from edgekit.pipeline.annotated import with_annotations
 from edgekit.pipeline.datasets import open_data
 from edgekit.pipeline.run import Run
 from edgekit.project.train import TrainTable
@@ -33,6 +34,7 @@ def aside(run: Run, dataset: data.Dataset) -> Aside:
     if table.validation is None:
         return Aside()
     other = open_data(run, table.validation) if isinstance(table.validation, str) else None
+    other = with_annotations(run, other, table.train_annotations)
     if other is not None:
         sources: dict[str, Json] = {"data": dataset.digest, "validation": other.digest}
         both = run.obtain("overlap", sources, lambda _: {"items": common(other, dataset).tolist()})

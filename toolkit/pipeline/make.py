@@ -33,7 +33,9 @@ from edgekit.pipeline.metadata import with_metadata
 from edgekit.pipeline.planned_files import PlannedFile
 from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import box_spec
 from edgekit.pipeline.watching import by_epoch, telling_logs, watching
+from edgekit.project.boxes import BoxesTable
 from edgekit.project.train import TrainTable
 from edgekit.store import Artefact, sha256
 from edgekit.training.evidence import kept
@@ -325,6 +327,7 @@ def training(run: Run, epochs: int) -> Training | None:
         judged=judged_early(run),
         task=texts.TASK if spoken else run.project.evaluate.task,
         texts=texts.spec_of(run) if spoken else None,
+        boxes=box_spec(run) if run.project.evaluate.boxes != BoxesTable() else None,
     )
 
 
@@ -341,4 +344,5 @@ def training_key(data: Training) -> Mapping[str, Json]:
         "augmentation": data.augmentation.key if data.augmentation else None,
         "task": data.task,
         **({"texts": asdict(data.texts)} if data.texts else {}),
+        **({"boxes": data.boxes.key} if data.boxes else {}),
     }

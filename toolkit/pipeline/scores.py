@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -103,15 +103,7 @@ def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
     for values in outputs.values():
         refuse_non_finite(values, "the model's")
     arrays = [np.load(path, mmap_mode="r") for path in items.inputs.values()]
-    return boxes.decoded(outputs, spec, picture_size(arrays))
-
-
-def picture_size(inputs: Iterable[Array]) -> tuple[int, int]:
-    """Return height and width of the first input that is a picture; (1, 1) without one."""
-    for shape in (array.shape for array in inputs if array.ndim == 4):
-        first = shape[1] in (1, 3) and shape[3] not in (1, 3)
-        return (shape[2], shape[3]) if first else (shape[1], shape[2])
-    return (1, 1)
+    return boxes.decoded(outputs, spec, boxes.picture_size(arrays))
 
 
 def figure(view: Items, make: Callable[[], Measurement]) -> Measurement:

@@ -75,7 +75,7 @@ def select_items(
     with run.stage("data") as stage:
         arrays = headline.array_names(run, reference)
         dataset = open_data(run, run.project.data.evaluate, reference.inputs, arrays)
-        judged = with_annotations(run, dataset)
+        judged = with_annotations(run, dataset, run.project.data.annotations)
         every = _labelled(run, judged, reference, labelled)
         order = _streams(run, judged, reference, streaming)
         index, chosen, source, order = _choose(run, judged, every, reference.inputs, arrays, order)

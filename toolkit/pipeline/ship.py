@@ -8,6 +8,7 @@ from pathlib import Path
 
 import edgekit
 from edgekit.errors import BundleError
+from edgekit.evaluation.boxes import picture_size
 from edgekit.pipeline import stage_results
 from edgekit.pipeline.answers import file_of
 from edgekit.pipeline.app_table import signing_key, with_app
@@ -17,7 +18,7 @@ from edgekit.pipeline.golden_pairs import golden_pairs
 from edgekit.pipeline.golden_statistics import golden_statistics
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.scores import box_spec, picture_size
+from edgekit.pipeline.scores import box_spec
 from edgekit.project import Project
 from edgekit.store import place as place_file
 from edgekit.targets import bundles, catalog

@@ -145,6 +145,11 @@ class DataTable(Table):
 
     ``annotations = "instances.json"``
     """
+    train_annotations: str | None = None
+    """The same, of the pictures to train on and to validate on.
+
+    ``train_annotations = "train.json"``
+    """
 
     @property
     def types(self) -> DataTypes:

@@ -14,7 +14,10 @@ from edgekit.project.table import Table
 from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS
 
 # What the names of figures say of their direction; "error" and all others are ambiguous or losses.
-RISING = ("acc", "auc", "precision", "recall", "f1", "iou", "r2", "score", "dice", "psnr", "ssim")
+RISING = (
+    "acc", "auc", "precision", "recall", "f1", "iou", "r2", "score", "dice", "psnr", "ssim",
+    "coco_map",
+)  # fmt: skip
 FALLING = ("loss", "error", "mse", "mae", "mape", "crossentropy", "divergence", "cer", "wer")
 # More processes or devices than this are a slip of the pen.
 MOST_WORKERS = 1024

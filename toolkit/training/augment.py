@@ -28,6 +28,14 @@ DRAWS = 64
 # Layers that are random and leave labels as they are, beside those that say so.
 OTHERS = ["AugMix", "GaussianNoise", "RandAugment"]
 
+# Layers that move what is in a picture, and tasks whose labels say where it is.
+MOVING = [
+    "AugMix", "CutMix", "MixUp", "RandAugment", "RandomCrop", "RandomElasticTransform",
+    "RandomFlip", "RandomPerspective", "RandomRotation", "RandomShear", "RandomTranslation",
+    "RandomZoom",
+]  # fmt: skip
+PLACED = ("detection", "segmentation")
+
 # Changes a batch of an input at a step.
 Change = Callable[[Any, Any], Any]
 
@@ -79,6 +87,29 @@ def changes(
         listed = list(layers) if isinstance(layers, (list, tuple)) else [layers]
         by_name[name] = _change(augmentation, listed, firsts[name], seed + 1000 * number)
     return by_name
+
+
+def refuse_moving(augmentation: Augmentation | None, task: str) -> None:
+    """Raise :class:`DataError` where layers move what is in a picture, and labels say where it is.
+
+    ``task`` are the tasks of the outputs, in words.
+    """
+    placed = [one for one in PLACED if one in task]
+    if augmentation is None or not placed:
+        return
+    found: Any = _layers(augmentation)
+    listed = list(found.values()) if isinstance(found, Mapping) else [found]
+    layers = [
+        layer for one in listed for layer in (one if isinstance(one, (list, tuple)) else [one])
+    ]
+    moving = next((n for n in (type(layer).__name__ for layer in layers) if n in MOVING), None)
+    if moving is not None:
+        message = f"[train] augment: {moving} moves what is in a picture, and leaves its labels"
+        hint = (
+            f"the labels of {placed[0]} say where things are: change colours and noise alone, or"
+            " move pictures and labels together in the function that [data] train names"
+        )
+        raise DataError(CODE, f"{message} where they were", hint)
 
 
 def _layers(augmentation: Augmentation) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,20 @@ def averages(model: Any) -> list[tuple[Any, Any]]:
     return [(variable, average) for variable, average in pairs if average is not None]
 
 
+@contextmanager
+def averaged(model: Any) -> Iterator[None]:
+    """Put the averages in place of the weights meanwhile, if there are any."""
+    pairs = averages(model)
+    own = [(variable, np.array(variable.numpy())) for variable, _ in pairs]
+    for variable, average in pairs:
+        variable.assign(average)
+    try:
+        yield
+    finally:
+        for variable, value in own:
+            variable.assign(value)
+
+
 def swapping_callback(model: Any) -> list[Any]:
     """Build a callback that puts the averages in while the model is validated, if it has any."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
@@ -29,13 +45,10 @@ def swapping_callback(model: Any) -> list[Any]:
         """Validate the averaged weights, which are what is kept in the end."""
 
         def on_test_begin(self, logs: Any = None) -> None:
-            pairs = averages(model)
-            self.own = [(variable, np.array(variable.numpy())) for variable, _ in pairs]
-            for variable, average in pairs:
-                variable.assign(average)
+            self.swapped = ExitStack()
+            self.swapped.enter_context(averaged(model))
 
         def on_test_end(self, logs: Any = None) -> None:
-            for variable, value in self.own:
-                variable.assign(value)
+            self.swapped.close()
 
     return [Averaged()]

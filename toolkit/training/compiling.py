@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.data import LABELS
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.models.load import library
 from edgekit.project.train import ScheduleTable, TrainTable
 from edgekit.training import defaults
 from edgekit.training.columns import Column, Columns
+from edgekit.training.contrastive import refuse_unpaired
 from edgekit.training.distribution.scope import predictions
 from edgekit.training.feed import Feed
 from edgekit.training.rates import schedule
+from edgekit.training.set_prediction import set_prediction
 from edgekit.usercode import is_reference, resolve
-
-# How many items tell what the labels and the outputs look like.
-FEW = 256
 
 
 def compile_model(
@@ -229,8 +229,10 @@ class _Found:
 
 
 def _by_task(keras: Any, model: Any, feed: Feed) -> tuple[Feed, _Found]:
-    few = feed.items[:: max(1, len(feed.items) // FEW)][:FEW]
-    x, y = feed.rows(few)
+    if feed.head is not None:
+        loss = set_prediction(feed.head)
+        return feed, _Found({feed.head.names[0]: defaults.Fit("detection", loss, None)})
+    x, y = feed.rows(feed.few())
     outputs = defaults.by_output(model, predictions(model, x))
     if len(outputs) > 1 and not isinstance(y, Mapping):
         message = f"the model has {len(outputs)} outputs, and the data one array of labels"
@@ -241,6 +243,9 @@ def _by_task(keras: Any, model: Any, feed: Feed) -> tuple[Feed, _Found]:
         labels = np.asarray(y[name] if isinstance(y, Mapping) else y)
         task = feed.task if len(outputs) == 1 else None
         fits[name] = defaults.usual(keras, model, name, output, labels, answers, task, feed.texts)
+        if fits[name].task == "embeddings":
+            column = feed.columns.targets[name if isinstance(y, Mapping) else LABELS]
+            refuse_unpaired(column.rows[feed.items], "the training data")
     if [fit.task for fit in fits.values()] == ["anomaly"]:
         feed = _with_targets(feed, lambda columns: columns.inputs)
         feed = replace(feed, pack_targets=feed.pack)

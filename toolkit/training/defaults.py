@@ -13,6 +13,7 @@ from edgekit.errors import DataError, ProjectError
 from edgekit.evaluation.tasks import TaskEvidence, detect
 from edgekit.evaluation.texts import TextSpec, reader
 from edgekit.models.inputs import dtype_name, inputs_of
+from edgekit.training.contrastive import supervised_contrastive
 from edgekit.training.texts import ctc
 from edgekit.types import TensorSpec
 
@@ -21,18 +22,9 @@ Array = npt.NDArray[Any]
 VOID = 255
 # Tasks whose loss nobody can guess: why, and what is needed.
 NO_LOSS = {
-    "detection": (
-        "a detector's loss matches boxes with its own anchors or grid, which its outputs do not"
-        " tell",
-        "give the model before its boxes are decoded, and a loss that matches them",
-    ),
     "class-ids": (
         "a model that ends in class numbers has no gradient",
         "train the model that ends before argmax; edgekit convert takes either",
-    ),
-    "embeddings": (
-        "items are compared with each other, and which ones of a batch, no label tells",
-        "train a layer of classes on top and take it off, or give a triplet or contrastive loss",
     ),
 }
 
@@ -62,19 +54,21 @@ def usual(
     :class:`ProjectError`: EK-TRAIN-002, where the task has no loss, or where it is not known which
     token is CTC's blank.
     """
-    shape, last = tuple(output.shape), _last_activation(model, output)
+    shape, last = tuple(output.shape), last_activation(model, output)
     spec = TensorSpec(name, shape, dtype_name(output))
     evidence = TaskEvidence(labels, spec, last, inputs_of(model).specs)
     try:
         task = task or detect(evidence).task.name
     except DataError as error:
-        raise _no_loss(name, error.message) from error
+        raise no_loss(repr(name), error.message) from error
+    if task == "embeddings":
+        return Fit(task, supervised_contrastive, None)
     if task in NO_LOSS:
-        raise _no_loss(name, *NO_LOSS[task])
+        raise no_loss(repr(name), *NO_LOSS[task])
     if task == "text":
         read = reader(texts or TextSpec(), shape[1:], last, labels)
         if not read.scored:
-            raise _no_loss(name, *NO_LOSS["class-ids"])
+            raise no_loss(repr(name), *NO_LOSS["class-ids"])
         return Fit(task, ctc(read.blank, is_probability(answers)), None)
     loss, metric = _of_task(keras, task, labels, answers)
     return Fit(task, loss, metric)
@@ -116,7 +110,7 @@ def by_output(model: Any, answers: Any) -> Mapping[str, tuple[Any, Array]]:
     }
 
 
-def _last_activation(model: Any, output: Any) -> str:
+def last_activation(model: Any, output: Any) -> str:
     """Return the activation of the layer that gives an output; empty where it is not known."""
     history = getattr(output, "_keras_history", None)
     layer = history[0] if history is not None else None
@@ -129,8 +123,9 @@ def _last_activation(model: Any, output: Any) -> str:
     return name if name in ("softmax", "sigmoid") else ""
 
 
-def _no_loss(name: str, reason: str, need: str = "") -> ProjectError:
-    message = f"output {name!r} has no usual loss: {reason}"
+def no_loss(name: str, reason: str, need: str = "") -> ProjectError:
+    """Return the error of outputs, as they are to be called, without a usual loss."""
+    message = f"output {name} has no usual loss: {reason}"
     ways = (
         'name one: [train] loss = "losses.py:mine" (y_true, y_pred); or return a compiled model:'
         " model.compile(optimizer, loss, metrics); or take steps of your own: [train] loop ="

@@ -42,7 +42,7 @@ def distilled(model: Any, feed: Feed, settings: Distillation, teacher: Any | Non
     """
     import tensorflow as tf
 
-    if teacher is None or len(model.outputs) > 1:
+    if teacher is None or len(model.outputs) > 1 or (feed.head and len(feed.head.names) > 1):
         message = "distillation takes a model of one output and its uncompressed original"
         raise CompressionError("EK-COMPRESS-005", message)
     x, y = feed.rows(feed.items[:FEW])

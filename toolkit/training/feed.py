@@ -17,16 +17,20 @@ import numpy.typing as npt
 from edgekit.data import LABELS, Dataset, match
 from edgekit.data.preprocessing import factors, item_shape
 from edgekit.errors import DataError
+from edgekit.evaluation.boxes import BoxSpec
 from edgekit.evaluation.texts import TextSpec, reader
 from edgekit.models.inputs import inputs_of
 from edgekit.models.load import library
 from edgekit.training.augment import Augmentation, Change, changes
 from edgekit.training.columns import Column, Columns, mapped
+from edgekit.training.heads import Head
 from edgekit.training.texts import numbered
 from edgekit.types import Preprocess, TensorSpec
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
+# How many items tell what the labels and the outputs look like.
+FEW = 256
 Structure = Callable[[Mapping[str, Any]], Any]
 
 
@@ -55,7 +59,7 @@ class Training:
 
     ``judged`` is what the model is judged by afterwards: its shape is looked at beforehand.
     ``task`` is the one that is stated for them; without it, it is detected. ``texts`` says how
-    labels that are texts are read.
+    labels that are texts are read, ``boxes`` how a detector's outputs are.
     """
 
     dataset: Dataset
@@ -69,6 +73,7 @@ class Training:
     judged: Dataset | None = None
     task: str | None = None
     texts: TextSpec | None = None
+    boxes: BoxSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ class Feed:
 
     ``pack`` and ``pack_targets`` turn tensors by name into the model's argument and its labels.
     ``items`` are numbers of rows of ``columns``, ``held_out`` of ``held_out_columns``. Nothing but
-    the rows of a few batches is held in memory.
+    the rows of a few batches is held in memory. ``head`` is that of a detector that is trained by
+    its task's loss.
     """
 
     columns: Columns
@@ -91,6 +97,8 @@ class Feed:
     changes: Mapping[str, Change]
     task: str | None = None
     texts: TextSpec | None = None
+    boxes: BoxSpec | None = None
+    head: Head | None = None
 
     @classmethod
     def of(
@@ -123,6 +131,7 @@ class Feed:
             changes=changes(augmentation, firsts, seed) if augmentation else {},
             task=training.task,
             texts=training.texts,
+            boxes=training.boxes,
         )
 
     @property
@@ -151,6 +160,14 @@ class Feed:
 
         steps = tf.data.Dataset.range(step, epochs * self.steps_per_epoch)
         return self._read(steps, self.order(), self.columns, self.changes)
+
+    def few(self) -> Index:
+        """Return the numbers of a few items, evenly from all: what labels look like they tell."""
+        return self.items[:: max(1, len(self.items) // FEW)][:FEW]
+
+    def validated_on(self, most: int) -> Feed:
+        """Return the same feed with so many of the items held out at most, evenly from all."""
+        return replace(self, held_out=self.held_out[:: max(1, -(-len(self.held_out) // most))])
 
     def order(self) -> Callable[[Any], Any]:
         """Return a function from the number of a step to those of its items."""

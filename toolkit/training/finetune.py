@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from edgekit.errors import CompressionError, ProjectError
 from edgekit.models.load import library
 from edgekit.project.compress import FinetuneTable
 from edgekit.project.train import EarlyStoppingTable, ScheduleTable, TrainTable
-from edgekit.training import loop
+from edgekit.training import detectors, loop
 from edgekit.training.compiling import usual_loss
 from edgekit.training.distillation import Distillation, distilled
 from edgekit.training.feed import Feed, Training, division
 from edgekit.training.fit import Additions, Job, fit
 from edgekit.training.progress import Report
 from edgekit.training.seeds import seed_everything
+from edgekit.training.task_figures import callbacks, figure_of
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.settings import Watching
 from edgekit.usercode import user_errors
@@ -117,9 +118,12 @@ def finetune(
     settings, taught = tuning.settings, tuning.distillation
     held_out = _held_out(training.dataset.count, settings.epochs)
 
-    def scored(feed: Feed) -> list[Any]:
+    def scored(trained: Any, feed: Feed) -> list[Any]:
         if not chosen:
             return []
+        if feed.head is not None:
+            figure = figure_of(detectors.TASK, feed.head)
+            return callbacks(trained, figure and replace(figure, name=SCORE), feed, alarms)
         return [_score_callback(model, hooks.score, feed, partial)]
 
     def changed(feed: Feed) -> Feed:

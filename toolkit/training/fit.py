@@ -7,9 +7,11 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgekit.data import LABELS
 from edgekit.data.match import check_items
 from edgekit.models.export import export_both
 from edgekit.models.float32 import in_float32
@@ -17,9 +19,12 @@ from edgekit.models.inputs import inputs_of
 from edgekit.models.load import build, is_keras3
 from edgekit.project.train import TrainTable
 from edgekit.store import write_text
-from edgekit.training import loop
+from edgekit.training import loop, task_figures
+from edgekit.training.augment import refuse_moving
 from edgekit.training.compiling import compile_model, own_steps_at_once, recompile
+from edgekit.training.contrastive import few_pairs
 from edgekit.training.curves import curves
+from edgekit.training.detectors import detector
 from edgekit.training.distribution.scope import at_once, kind_of_step, prepared
 from edgekit.training.distribution.team import team
 from edgekit.training.eager import line_by_line
@@ -84,14 +89,14 @@ class Additions:
 
     So many items are ``held_out`` where the training sets none aside. ``choice`` of the best epoch
     takes the place of the settings'. Callbacks come ``before`` all others, one step at a time, and
-    those that are ``judging`` after them. ``changed`` returns the feed to train on once the model
-    is compiled.
+    after them those that are ``judging`` the model that is trained on a feed. ``changed`` returns
+    the feed to train on once the model is compiled.
     """
 
     held_out: int = 0
     choice: loop.Choice | None = None
     before: tuple[Any, ...] = ()
-    judging: Callable[[Feed], Sequence[Any]] = lambda _: ()
+    judging: Callable[[Any, Feed], Sequence[Any]] | None = None
     changed: Callable[[Feed], Feed] = lambda feed: feed
 
 
@@ -205,23 +210,40 @@ def fit(
     stages, outcome = stages_of(settings, job.training.epochs), loop.Outcome(())
     task, facts = "", []
     feed = Feed.of(model, job.training, more.held_out)
-    with stepping(model, settings, job.root, kind_of_step()):
+    trained, feed = detector(model, feed, settings)
+    with stepping(trained, settings, job.root, kind_of_step()):
         for stage in stages:
             freeze(model, stage)
             if stage.number == 1:
-                feed, task = compile_model(model, feed, stage.settings, stage.epochs, job.root)
+                feed, task = compile_model(trained, feed, stage.settings, stage.epochs, job.root)
+                _tell_task(task, job, feed, alarms)
             if stage.table is not None:
-                recompile(model, feed, stage.settings, stage.epochs, original)
+                recompile(trained, feed, stage.settings, stage.epochs, original)
             done = len(outcome.rows)
             last = done + sum(one.epochs for one in stages[stage.number - 1 :])
-            heard = [*more.before, *more.judging(feed)]
-            heard += [progress_callback(model, last, progress, stage.label)] if progress else []
-            outcome = _stage(model, job, more, feed, stage, outcome, alarms, heard)
+            judged = more.judging or partial(_judged, task, alarms)
+            heard = [*more.before, *judged(trained, feed)]
+            heard += [progress_callback(trained, last, progress, stage.label)] if progress else []
+            outcome = _stage(trained, job, more, feed, stage, outcome, alarms, heard)
             facts.append(_facts(model, stage, done, len(outcome.rows)))
             if outcome.cut_short:
                 break
-    storable(model.optimizer)
+    storable(trained.optimizer)
     return Fitted(outcome, task, tuple(facts) if settings.stage else ())
+
+
+def _tell_task(task: str, job: Job, feed: Feed, alarms: Alarms) -> None:
+    """Refuse random changes that move what labels say the place of, and tell of lonely items."""
+    refuse_moving(job.training.augmentation, task)
+    if task == "embeddings":
+        labels = feed.columns.targets[LABELS].rows[feed.items]
+        if (advice := few_pairs(labels, feed.batch_size)) is not None:
+            alarms.add("batch", advice)
+
+
+def _judged(task: str, alarms: Alarms, model: Any, feed: Feed) -> Sequence[Any]:
+    """Build what judges each epoch by the task's metric, where that is of all items at once."""
+    return task_figures.callbacks(model, task_figures.figure_of(task, feed.head), feed, alarms)
 
 
 def _stage(
