@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgekit.pipeline.datasets import class_names
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.run import Run
 from edgekit.project.train import TrainTable
@@ -41,6 +42,7 @@ def watching(run: Run, key: str, settings: TrainTable) -> Watching:
             "batch_size": trained.batch_size,
             "seed": trained.seed,
         },
+        class_names=class_names(run),
     )
     folder = logs_folder(run.plan) / f"{stage}-{digest[:DIGITS]}" if table.logs else None
     return Watching(watched, folder)

@@ -274,7 +274,8 @@ def _stage(
         steps = begin * feed.steps_per_epoch
         held = plain.validation()
         restored = choice is not None and choice.restored
-        feed, watch = watched(model, feed, job.watching, alarms, held, steps, restored)
+        watching = job.watching.naming(job.training.dataset.class_names)
+        feed, watch = watched(model, feed, watching, alarms, held, steps, restored)
         heard = [*heard, *watch]
     epochs = begin + stage.epochs
     with noticed(alarms) as retracing, prepared(model, feed, settings) as feed:

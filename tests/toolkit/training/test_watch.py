@@ -46,8 +46,9 @@ held = tf.data.Dataset.from_tensor_slices((x[128:], y[128:])).batch(16)
 
 def fitted(K, logs=None, epochs=3, made=None):
     made = made or model(K)
+    names = ("cat", "dog / puppy", "fish") if K is keras else ()
     watching = [] if logs is None else callbacks(
-        made, Settings(every=4, share=1.0, items=32), logs, take(train, 32),
+        made, Settings(every=4, share=1.0, items=32, class_names=names), logs, take(train, 32),
         take(held, 32),
     )
     made.fit(train, validation_data=held, epochs=epochs, verbose=0, callbacks=watching)
@@ -74,6 +75,7 @@ for K in (keras, tf_keras):
         "train": steps(logs / "train"), "validation": steps(logs / "validation"),
         "graphs": graphs(logs / "train"),
         "files": sorted(name for name in beside if "tfevents" not in name),
+        "metadata": (logs / "validation" / "metadata.tsv").read_text().splitlines(),
     }
     fitted(K, logs, epochs=2, made=watched)
     facts[K.__name__]["resumed"] = steps(logs / "train")
@@ -176,7 +178,10 @@ def test_logs_hold_figures_of_both_runs_histograms_and_one_graph(
     kernel = "conv/kernel"
     assert found["train"][f"weights/{kernel}"] == found["train"][f"gradients/{kernel}"]
     assert found["train"][f"weights/{kernel}"] == [1, 5, 9, 13, 17, 21, 24]
-    assert {"worst", "class_0", "class_2"} <= set(found["validation"])
+    names = {"keras": ["cat", "dog / puppy", "fish"], "tf_keras": ["0", "1", "2"]}[generation]
+    curves = {"keras": {"cat", "dog _ puppy", "fish"}, "tf_keras": {"class_0", "class_2"}}
+    assert {"worst", *curves[generation]} <= set(found["validation"])
+    assert {word for row in found["metadata"][1:] for word in row.split("\t")} <= set(names)
     assert found["graphs"] == 1
     assert found["files"] == ["metadata.tsv", "projector_config.pbtxt", "sprite.png", "tensors.tsv"]
 

@@ -30,28 +30,36 @@ class Answers:
 
 
 class Answering:
-    """A model's forward pass as a ``tf.function`` that also returns what enters its last layer."""
+    """A model's forward pass as a ``tf.function`` that also returns what enters its last layer.
+
+    AutoGraph converts the model's Python, and none of this: that took longer than all else of a
+    first answer.
+    """
 
     def __init__(self, model: Any) -> None:
         import tensorflow as tf
 
         self._model = model
         self._layer = ""
-        self._run = tf.function(self._traced)
+        self._seen: list[tuple[Any, Any]] = []
+        finished = tf.autograph.experimental.do_not_convert(self._finished)
+        self._run = tf.function(lambda x: finished(model(x, training=False)))
 
     def __call__(self, batch: Batch) -> Answers:
         """Answer a batch, a few items at a time."""
-        found = [self._run(batch.part(at, at + AT_ONCE).x) for at in range(0, len(batch), AT_ONCE)]
+        self._seen = []
+        with observed(layers_of(self._model), lambda *one: self._seen.append(one)):
+            found = [
+                self._run(batch.part(at, at + AT_ONCE).x) for at in range(0, len(batch), AT_ONCE)
+            ]
         outputs = None if found[0][0] is None else np.concatenate([o.numpy() for o, _ in found])
         entered = [inner.numpy() for _, inner in found if inner is not None]
         return Answers(outputs, np.concatenate(entered) if entered else None, self._layer)
 
-    def _traced(self, x: Any) -> Any:
+    def _finished(self, answer: Any) -> Any:
         import tensorflow as tf
 
-        seen: list[tuple[Any, Any]] = []
-        with observed(layers_of(self._model), lambda *one: seen.append(one)):
-            answer = self._model(x, training=False)
+        seen, self._seen = self._seen, []
         outputs = tf.nest.flatten(answer)
         last = max((at for at, (layer, _) in enumerate(seen) if layer.weights), default=0)
         inner = None

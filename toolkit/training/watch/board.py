@@ -135,16 +135,20 @@ class Board:
             labels = np.asarray(labels)
             self._write(self._run, step, *self._curves(answers.outputs, labels))
             self._write(self._run, step, *self._worst(answers, labels))
-        write_embeddings(self._folder / self._run, self._items, answers)
+        called = self._settings.called
+        write_embeddings(self._folder / self._run, self._items, answers, called)
 
     def _curves(self, outputs: Any, labels: Any) -> list[Any]:
         likely, true_classes = probabilities(outputs, labels), classes(labels)
         if likely is None or true_classes is None:
             return []
         numbers = [1] if outputs.shape[1] == 1 else range(min(likely.shape[1], MOST_CURVES))
+        # TensorBoard groups tags by what is before a slash.
+        names = [self._settings.called(k).replace("/", "_") for k in range(likely.shape[1])]
+        if not self._settings.class_names or len(set(names)) < len(names):
+            names = [f"class_{k}" for k in range(likely.shape[1])]
         return [
-            summaries.precision_recall(f"class_{k}", true_classes == k, likely[:, k])
-            for k in numbers
+            summaries.precision_recall(names[k], true_classes == k, likely[:, k]) for k in numbers
         ]
 
     def _worst(self, answers: Answers, labels: Any) -> list[Any]:
@@ -155,7 +159,11 @@ class Board:
         likely, true_classes = probabilities(outputs, labels), classes(labels)
         if likely is not None and true_classes is not None:
             losses = -np.log(np.maximum(likely[np.arange(len(true_classes)), true_classes], 1e-12))
-            said = [f"{a} as {row.argmax()}" for a, row in zip(true_classes, likely, strict=True)]
+            called = self._settings.called
+            said = [
+                f"{called(label)} as {called(row.argmax())}"
+                for label, row in zip(true_classes, likely, strict=True)
+            ]
         elif outputs.size == labels.size:
             wrong = np.abs(outputs.reshape(len(outputs), -1) - labels.reshape(len(labels), -1))
             losses, said = wrong.mean(1), [""] * len(wrong)

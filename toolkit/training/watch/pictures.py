@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+# zlib's quickest: a sheet is read from this disk, and written while a training waits.
+QUICK = 1
 SMALLEST, CAPTION, THUMBNAIL = 112, 14, 48
 
 
@@ -24,19 +26,22 @@ def captioned(picture: Array, caption: str) -> Array:
     return np.asarray(sheet)
 
 
-def sprite(pictures: Array) -> tuple[Any, int, int]:
-    """Return one square sheet of pictures ``[n, height, width, channels]`` and their size on it.
+def thumbnail(pictures: Array) -> tuple[int, int]:
+    """Return width and height of each of pictures ``[n, height, width, channels]`` on a sheet."""
+    height, width = pictures.shape[1:3]
+    factor = min(1.0, THUMBNAIL / max(height, width))
+    return max(1, round(width * factor)), max(1, round(height * factor))
 
-    The sheet is an image of Pillow's; the size is width and height.
+
+def sprite(pictures: Array) -> Any:
+    """Return one square sheet of pictures ``[n, height, width, channels]``, an image of
+    Pillow's.
     """
     from PIL import Image
 
-    side = int(np.ceil(np.sqrt(len(pictures))))
-    height, width = pictures.shape[1:3]
-    factor = min(1.0, THUMBNAIL / max(height, width))
-    size = max(1, round(width * factor)), max(1, round(height * factor))
+    side, size = int(np.ceil(np.sqrt(len(pictures)))), thumbnail(pictures)
     sheet = Image.new("RGB", (side * size[0], side * size[1]))
     for at, picture in enumerate(pictures):
         small = Image.fromarray(picture.squeeze()).convert("RGB").resize(size)
         sheet.paste(small, (at % side * size[0], at // side * size[1]))
-    return sheet, *size
+    return sheet

@@ -86,11 +86,24 @@ class TracedStep:
 
         self._model = model
         self._outputs: list[tuple[str, bool]] = []
-        self._run = tf.function(self._traced)
+        self._states: list[tuple[Any, Any]] = []
+        # AutoGraph converts the model's Python, and none of this: it took longer than tracing.
+        plain = tf.autograph.experimental.do_not_convert
+        kept, put_back = plain(self._kept), plain(self._put_back)
+
+        def traced(x: Any, y: Any, weight: Any) -> Any:
+            before = kept()
+            loss, found = _in_a_replica(self._differentiated, x, y, weight)
+            return put_back(loss, found, before)
+
+        self._run = tf.function(traced)
 
     def __call__(self, x: Any, y: Any, weight: Any = None) -> Look:
         """Look at the model on a batch of its own structure."""
-        with _generators(self._model):
+        import tensorflow as tf
+
+        plain = tf.autograph.experimental.do_not_convert(self._seen)
+        with _generators(self._model), observed(layers_of(self._model), plain):
             loss, gradients, outputs = self._ran(x, y, weight)
         variables = self._model.trainable_variables
         by_variable = {
@@ -136,29 +149,33 @@ class TracedStep:
             loss = model.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weight)
         return loss, tape.gradient(loss, trained)
 
-    def _traced(self, x: Any, y: Any, weight: Any) -> Any:
+    def _kept(self) -> list[tuple[Any, Any]]:
+        """Return every variable that a step may change, with its value of now."""
         import tensorflow as tf
 
-        model = self._model
-        self._outputs, states = [], []
-        changed = [value_of(one) for one in _changed_variables(model)]
-        before = [tf.identity(one) for one in changed]
+        self._outputs, self._states = [], []
+        changed = [value_of(one) for one in _changed_variables(self._model)]
+        return [(one, tf.identity(one)) for one in changed]
 
-        def seen(layer: Any, output: Any) -> None:
-            if not _first_replica():
-                return
-            if isinstance(output, tf.Tensor) and output.dtype.is_floating:
-                self._outputs.append((layer.name, rectifies(layer) and output.shape.rank > 1))
-                finite = tf.reduce_all(tf.math.is_finite(output))
-                axes = list(range((output.shape.rank or 1) - 1))
-                states.append((finite, tf.reduce_all(output <= 0, axis=axes)))
+    def _seen(self, layer: Any, output: Any) -> None:
+        import tensorflow as tf
 
-        with observed(layers_of(model), seen):
-            loss, found = _in_a_replica(self._differentiated, x, y, weight)
+        if not _first_replica():
+            return
+        if isinstance(output, tf.Tensor) and output.dtype.is_floating:
+            self._outputs.append((layer.name, rectifies(layer) and output.shape.rank > 1))
+            finite = tf.reduce_all(tf.math.is_finite(output))
+            axes = list(range((output.shape.rank or 1) - 1))
+            self._states.append((finite, tf.reduce_all(output <= 0, axis=axes)))
+
+    def _put_back(self, loss: Any, found: Any, kept: list[tuple[Any, Any]]) -> Any:
+        """Return what was seen of a step, and give the variables their values of before."""
+        import tensorflow as tf
+
         gradients = [None if each is None else tf.convert_to_tensor(each) for each in found]
-        for variable, value in zip(changed, before, strict=True):
+        for variable, value in kept:
             variable.assign(value)
-        return loss, gradients, states
+        return loss, gradients, self._states
 
 
 def _in_a_replica(function: Callable[..., Any], *arguments: Any) -> Any:

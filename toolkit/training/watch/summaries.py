@@ -18,6 +18,8 @@ from tensorboard.plugins.pr_curve import metadata as curve_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
+from edgekit.training.watch.pictures import QUICK
+
 Array = npt.NDArray[Any]
 BUCKETS = 30
 THRESHOLDS = 51
@@ -51,7 +53,7 @@ def images(tag: str, pictures: Sequence[Array], description: str) -> Any:
     strings = [str(width).encode(), str(height).encode()]
     for picture in pictures:
         encoded = io.BytesIO()
-        Image.fromarray(picture.squeeze()).save(encoded, "PNG")
+        Image.fromarray(picture.squeeze()).save(encoded, "PNG", compress_level=QUICK)
         strings.append(encoded.getvalue())
     shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=len(strings))])
     tensor = TensorProto(dtype=DT_STRING, string_val=strings, tensor_shape=shape)
