@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.errors import CompressionError, ProjectError
+from edgekit.errors import CompressionError, DataError, ProjectError
 from edgekit.models.load import library
 from edgekit.project.compress import FinetuneTable
 from edgekit.project.train import EarlyStoppingTable, ScheduleTable, TrainTable
@@ -25,7 +25,7 @@ from edgekit.training.feed import Feed, Training, division
 from edgekit.training.fit import Additions, Job, fit
 from edgekit.training.progress import Report
 from edgekit.training.seeds import seed_everything
-from edgekit.training.task_figures import callbacks, figure_of
+from edgekit.training.task_figures import callbacks, figure_of, tell_absent
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.settings import Watching
 from edgekit.usercode import user_errors
@@ -122,9 +122,8 @@ def finetune(
         if not chosen:
             return []
         if feed.head is not None:
-            figure = figure_of(detectors.TASK, feed.head)
-            return callbacks(trained, figure and replace(figure, name=SCORE), feed, alarms)
-        return [_score_callback(model, hooks.score, feed, partial)]
+            return callbacks(trained, figure_of(detectors.TASK, feed.head, SCORE), feed, alarms)
+        return [_score_callback(model, hooks.score, feed, partial, alarms)]
 
     def changed(feed: Feed) -> Feed:
         return feed if taught is None else distilled(model, feed, taught, teacher)
@@ -191,7 +190,11 @@ def _held_out(count: int, epochs: int) -> int:
 
 
 def _score_callback(
-    model: Any, score: Callable[[Array, Array], float], feed: Feed, folder: Path
+    model: Any,
+    score: Callable[[Array, Array], float],
+    feed: Feed,
+    folder: Path,
+    alarms: Alarms,
 ) -> Any:
     import tensorflow as tf
 
@@ -208,7 +211,12 @@ def _score_callback(
             if logs is None:
                 return
             answers = _written(folder / "answers.npy", count, (answer(batch[0]) for batch in held))
-            logs[SCORE] = float(score(labels, answers))
+            try:
+                logs[SCORE] = float(score(labels, answers))
+            except DataError as error:
+                # Too few items, say, for any to have another of its kind.
+                tell_absent(alarms, SCORE, error)
+                logs[SCORE] = float("nan")
 
     return Scored()
 

@@ -133,10 +133,10 @@ def assigned(cost: Array, real: Array) -> Array:
     """
     from scipy.optimize import linear_sum_assignment
 
-    found = np.full(real.shape, -1, np.int32)
-    for row, costs, boxes in zip(found, cost, real, strict=True):
+    answering = np.full(real.shape, -1, np.int32)
+    for row, costs, boxes in zip(answering, cost, real, strict=True):
         (places,) = np.nonzero(boxes)
         finite = np.nan_to_num(costs[:, places], nan=WORST, posinf=WORST, neginf=-WORST)
         candidates, chosen = linear_sum_assignment(finite)
         row[places[chosen]] = candidates
-    return found
+    return answering

@@ -40,12 +40,15 @@ class Figure:
     value: Callable[[Array, Array], float]
 
 
-def figure_of(task: str, head: Head | None) -> Figure | None:
-    """Return the figure of a task whose metric is of all items at once; None for others."""
+def figure_of(task: str, head: Head | None, name: str = "") -> Figure | None:
+    """Return the figure of a task whose metric is of all items at once; None for others.
+
+    Its ``name`` is that of the metric, by default.
+    """
     if task == "embeddings":
-        return Figure("val_recall_at_1", lambda answers: answers, _recall)
+        return Figure(name or "val_recall_at_1", lambda answers: answers, _recall)
     if head is not None:
-        return Figure("val_coco_map", head.decoded, _precision)
+        return Figure(name or "val_coco_map", head.decoded, _precision)
     return None
 
 
@@ -65,7 +68,7 @@ def callbacks(model: Any, figure: Figure | None, feed: Feed, alarms: Alarms) -> 
     """Build what adds a figure to every epoch, where items are held out; ``model`` is trained.
 
     Of more items than are affordable, as many are taken evenly. Where there is no value it is told
-    once, and training goes on.
+    once, and training goes on: without a figure of validation, and with NaN for any other.
     """
     most = MOST_ITEMS["embeddings" if feed.head is None else "detection"]
     held = feed.validated_on(most).validation() if figure is not None else None
@@ -86,6 +89,12 @@ def callbacks(model: Any, figure: Figure | None, feed: Feed, alarms: Alarms) -> 
     return [_callback(model, figure, value, alarms)]
 
 
+def tell_absent(alarms: Alarms, name: str, error: DataError | ProjectError) -> None:
+    """Say that a figure has no value, and why."""
+    message = f"{name} is no figure of this training: {error.message}"
+    alarms.add(name, Advice("EK-NOTE-211", "info", message, error.hint))
+
+
 def _callback(model: Any, figure: Figure, value: Callable[[], float], alarms: Alarms) -> Any:
     class Judged(library(model).callbacks.Callback):  # type: ignore[misc]
         """Add the figure to an epoch's, before all that reads these."""
@@ -93,13 +102,15 @@ def _callback(model: Any, figure: Figure, value: Callable[[], float], alarms: Al
         absent = False
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if logs is None or self.absent:
+            if logs is None:
                 return
             try:
-                logs[figure.name] = value()
+                if not self.absent:
+                    logs[figure.name] = value()
             except (DataError, ProjectError) as error:
                 self.absent = True
-                message = f"{figure.name} is no figure of this training: {error.message}"
-                alarms.add(figure.name, Advice("EK-NOTE-211", "info", message, error.hint))
+                tell_absent(alarms, figure.name, error)
+            if self.absent and not figure.name.startswith("val_"):
+                logs[figure.name] = float("nan")
 
     return Judged()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import signal
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from edgekit.training import fit, loop
 from edgekit.training.contrastive import few_pairs, paired_share, supervised_contrastive
 from edgekit.training.feed import Aside, Training
 from edgekit.training.heads import Head
+from edgekit.training.task_figures import _callback, figure_of
+from edgekit.training.watch.alarms import Alarms
 from edgekit.training.set_prediction import overlap, set_prediction
 from edgekit.types import Preprocess
 
@@ -160,6 +163,16 @@ broken = np.full((1, 4, 6), np.nan, np.float32)
 head = Head("boxes", BoxSpec(), (8, 8), ("boxes", "scores"), True)
 outcomes["broken"] = bool(np.isnan(set_prediction(head)(true[:1], broken)).all())
 
+alarms, logs = Alarms(), [{}, {}, {}]
+plain = figure_of("embeddings", None)
+chosen = figure_of("embeddings", None, "score")
+for figure, row in ((plain, logs[0]), (chosen, logs[1])):
+    value = lambda: figure.value(np.arange(5), rng.normal(size=(5, 3)))
+    _callback(keras.Sequential(), figure, value, alarms).on_epoch_end(0, row)
+value = lambda: plain.value(labels, np.eye(3)[labels])
+_callback(keras.Sequential(), plain, value, alarms).on_epoch_end(0, logs[2])
+outcomes["figures"] = [logs, [one["message"] for one in alarms.facts]]
+
 # What is trained reads boxes as what is judged does.
 anchors = rng.uniform(0.2, 0.8, (7, 4)).astype(np.float32)
 raw = rng.uniform(0.2, 0.4, (1, 7, 4)).astype(np.float32)
@@ -288,6 +301,20 @@ def test_share_of_items_with_a_partner_is_that_of_random_batches(losses: dict[st
     assert exact == pytest.approx(drawn, abs=0.02)
     assert "of a batch of 32 only 5% have another of their label" in losses["few"]
     assert losses["enough"]
+
+
+def test_figure_without_a_value_is_told_and_no_epoch_is_the_best_by_it(
+    losses: dict[str, Any],
+) -> None:
+    (plain, chosen, whole), told = losses["figures"]
+    assert plain == {}
+    assert math.isnan(chosen["score"])
+    # One of six is alone of its label.
+    assert whole == {"val_recall_at_1": pytest.approx(5 / 6)}
+    assert told == [
+        f"{name} is no figure of this training: recall_at_1: no two items have the same label"
+        for name in ("val_recall_at_1", "score")
+    ]
 
 
 def test_overlap_is_generalised_iou(losses: dict[str, Any]) -> None:

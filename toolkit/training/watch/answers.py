@@ -49,11 +49,13 @@ class Answering:
         """Answer a batch, a few items at a time."""
         self._seen = []
         with observed(layers_of(self._model), lambda *one: self._seen.append(one)):
-            found = [
+            answered = [
                 self._run(batch.part(at, at + AT_ONCE).x) for at in range(0, len(batch), AT_ONCE)
             ]
-        outputs = None if found[0][0] is None else np.concatenate([o.numpy() for o, _ in found])
-        entered = [inner.numpy() for _, inner in found if inner is not None]
+        outputs = (
+            None if answered[0][0] is None else np.concatenate([o.numpy() for o, _ in answered])
+        )
+        entered = [inner.numpy() for _, inner in answered if inner is not None]
         return Answers(outputs, np.concatenate(entered) if entered else None, self._layer)
 
     def _finished(self, answer: Any) -> Any:

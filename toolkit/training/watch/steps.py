@@ -168,11 +168,11 @@ class TracedStep:
             axes = list(range((output.shape.rank or 1) - 1))
             self._states.append((finite, tf.reduce_all(output <= 0, axis=axes)))
 
-    def _put_back(self, loss: Any, found: Any, kept: list[tuple[Any, Any]]) -> Any:
+    def _put_back(self, loss: Any, raw: Any, kept: list[tuple[Any, Any]]) -> Any:
         """Return what was seen of a step, and give the variables their values of before."""
         import tensorflow as tf
 
-        gradients = [None if each is None else tf.convert_to_tensor(each) for each in found]
+        gradients = [None if each is None else tf.convert_to_tensor(each) for each in raw]
         for variable, value in kept:
             variable.assign(value)
         return loss, gradients, self._states
