@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from scipy.special import expit, softmax
-from sklearn.datasets import load_sample_image
 
 from edgekit.data import images, signals
 from edgekit.evaluation import boxes
@@ -90,6 +89,9 @@ def fit(
 @functools.cache
 def photo() -> Any:
     """A part of a real photograph, uint8 [41, 67, 3]."""
+    # A second to import, in every test process, whether it comes here or not.
+    from sklearn.datasets import load_sample_image
+
     return np.asarray(Image.fromarray(load_sample_image("china.jpg")).resize((67, 41)))
 
 

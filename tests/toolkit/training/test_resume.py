@@ -58,7 +58,7 @@ def own3(): return net(keras, subclass(keras))
 def own2(): return net(tf_keras, subclass(tf_keras))
 """
 TRAIN = """
-import json, sys
+import json, shutil, sys
 from pathlib import Path
 import keras, numpy as np
 from edgekit.data import from_file
@@ -112,10 +112,12 @@ def falling(function, name, steps):
 
 for function in sys.argv[2:]:
     outcomes[function] = train(function, f"{function} whole")
-    falling(function, f"{function} cut", (4, 13, 32))
+    # Falling more than once asks nothing of a subclassed model that it does not of another.
+    falling(function, f"{function} cut", (4, 13, 32) if function.startswith("keras") else (32,))
+    if function == "keras3":
+        shutil.copytree(folder / "keras3 cut", folder / "damaged")
     outcomes[f"{function} cut"] = train(function, f"{function} cut")
-falling("keras3", "damaged", (25,))
-(state,) = (folder / "damaged").rglob("step-000000024.state")
+(state,) = (folder / "damaged").rglob("step-000000030.state")
 state.write_bytes(state.read_bytes()[:-7])
 outcomes["damaged"] = train("keras3", "damaged")
 (folder / "outcomes.json").write_text(json.dumps(outcomes))
@@ -167,10 +169,10 @@ def test_damaged_state_goes_on_from_the_one_before_with_the_same_bits(
     damaged = outcomes["damaged"]
     assert damaged["weights"] == outcomes["keras3"]["weights"]
     assert damaged["history"] == outcomes["keras3"]["history"]
-    assert damaged["trained"]["resumed"] == 21
+    assert damaged["trained"]["resumed"] == 27
     (notice,) = damaged["trained"]["notices"]
-    assert "step 24 is damaged" in notice
-    assert "went on from step 21" in notice
+    assert "step 30 is damaged" in notice
+    assert "went on from step 27" in notice
 
 
 def newest(folder: Path) -> int:

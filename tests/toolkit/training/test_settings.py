@@ -75,6 +75,8 @@ RATES = {
     "piecewise": {"schedule": "piecewise", "start": 0.1, "after": [1], "warm_up": 0.5},
     "constant": {"start": 0.1, "warm_up": 1},
 }
+# Single steps of many models: a graph of each takes longer to make than they do.
+tf.config.run_functions_eagerly(True)
 for K, name in ((keras, "keras3"), (tf_keras, "keras2")):
     mine = dense(K)
     mine.compile("sgd", "mean_squared_error", steps_per_execution=2)
@@ -209,6 +211,7 @@ for K, name in ((keras, "keras3"), (tf_keras, "keras2")):
     more = K.Model(inputs, [K.layers.Dense(3, name=n)(inputs) for n in ("kind", "size")])
     refused(f"{name} no loss", more, classes)
 
+tf.config.run_functions_eagerly(False)
 (folder / "model.py").write_text('''
 import keras, tf_keras
 def net(K):
