@@ -29,6 +29,18 @@ def net(K):
 
 def keras3(): return net(keras)
 def keras2(): return net(tf_keras)
+
+def diverging(K):
+    # A step is thirty times the one before it, away from where it should go.
+    L = K.layers
+    inputs = K.Input((8, 8, 1))
+    outputs = L.Dense(1, name="far")(L.Flatten()(L.Rescaling(100.0)(inputs)))
+    model = K.Model(inputs, outputs)
+    model.compile(K.optimizers.SGD(5e-4), "mse")
+    return model
+
+def diverging3(): return diverging(keras)
+def diverging2(): return diverging(tf_keras)
 """
 # What Keras does with that model.
 STEP = """

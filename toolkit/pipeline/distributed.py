@@ -46,9 +46,10 @@ def place_here(run: Run) -> Place:
     return read(os.environ.get(VARIABLE, "")) if strategy.task else Place()
 
 
-def part(run: Run, data: Training, partial: Path) -> Mapping[str, Any]:
+def part(run: Run, data: Training, partial: Path, watched: Watching | None) -> Mapping[str, Any]:
     """Be the process of a cluster that the environment says, and export nothing."""
-    member = _member(run, data, partial, place_here(run), None)
+    strategy = STRATEGIES[run.project.train.strategy]
+    member = _member(run, data, partial, place_here(run), watched if strategy.watched else None)
     return cluster.alone(member)
 
 
@@ -63,7 +64,7 @@ def _spread(run: Run, data: Training, partial: Path, watched: Watching | None) -
     here = place_here(run)
     watched = watched if STRATEGIES[table.strategy].watched else None
     if here.cluster:
-        return _facts([part(run, data, partial)])
+        return _facts([part(run, data, partial, watched)])
 
     def members(places: Sequence[Place]) -> list[cluster.Member]:
         return [_member(run, data, partial, place, watched) for place in places]

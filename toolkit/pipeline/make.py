@@ -107,7 +107,8 @@ def take_part(run: Run) -> None:
         return
     with run.stage("train"):
         partial = run.requests / "train"
-        part(run, data, partial)
+        # What the others look at it looks at with them.
+        part(run, data, partial, watching(run, partial.name, run.project.train))
 
 
 def settings_key(table: TrainTable, root: Path) -> Json:

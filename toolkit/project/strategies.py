@@ -35,6 +35,7 @@ ROWS = (
         MULTI_WORKER,
         "several processes, here or on several machines, the same weights in each",
         task="worker",
+        watched=True,
     ),
     Strategy(
         PARAMETER_SERVER,

@@ -44,7 +44,8 @@ def train_member(
     # Under a coordinator Keras tells of no batches.
     told = place.chief and settings.strategy != PARAMETER_SERVER
     job = fit.Job(root, training, settings, partial / "states", watching)
-    alarms = Alarms(warn)
+    # All workers see the same.
+    alarms = Alarms(warn if place.chief else None)
     with under(settings, place):
         model = fit.built(source, root, training, settings, arguments)
         with user_errors(source):

@@ -19,12 +19,17 @@ class Team:
     """A process alone: it keeps the states, and asks nobody."""
 
     chief = True
+    alone = True
     # Whether a state within an epoch is one of all steps before it, and no other.
     in_step = True
 
     def agree(self, due: bool) -> bool:
-        """Return the chief's answer, in all processes."""
+        """Return the chief's answer, in all processes, if now is a time to ask."""
         return due
+
+    def decide(self, yes: bool) -> bool:
+        """Return the chief's answer, in all processes: each of them has to ask."""
+        return yes
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return what ``make`` returns in the chief, in all processes."""
@@ -40,8 +45,14 @@ class Coordinator(Team):
 class Workers(Team):
     """Workers that take each step together."""
 
+    alone = False
+
     def __init__(self, strategy: Any) -> None:
+        import tensorflow as tf
+
         self._strategy = strategy
+        # A graph of it for each shape, which all workers trace in the same order.
+        self._added = tf.function(self._add_up, autograph=False)
         resolver = strategy.cluster_resolver
         with_chief = CHIEF in resolver.cluster_spec().jobs
         place = resolver.task_type, resolver.task_id
@@ -53,7 +64,11 @@ class Workers(Team):
         self._asked += 1
         if self._asked % APART:
             return False
-        return bool(self._of_chief(np.array([due], np.int64))[0])
+        return self.decide(due)
+
+    def decide(self, yes: bool) -> bool:
+        """Return the chief's answer, in all processes: each of them has to ask."""
+        return bool(self._of_chief(np.array([yes], np.int64))[0])
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return what ``make`` returns in the chief, sent to all."""
@@ -66,6 +81,12 @@ class Workers(Team):
         return made
 
     def _of_chief(self, numbers: Any) -> Any:
+        import tensorflow as tf
+
+        result = self._added(tf.constant(numbers))
+        return np.asarray(self._strategy.experimental_local_results(result)[0])
+
+    def _add_up(self, own: Any) -> Any:
         """Add up numbers of which only the chief's first replica has any but zero."""
         import tensorflow as tf
 
@@ -74,12 +95,7 @@ class Workers(Team):
             first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), own.dtype)
             return context.all_reduce(tf.distribute.ReduceOp.SUM, own * first)
 
-        @tf.function  # type: ignore[untyped-decorator]
-        def added(own: Any) -> Any:
-            return self._strategy.run(add, (own,))
-
-        result = added(tf.constant(numbers))
-        return np.asarray(self._strategy.experimental_local_results(result)[0])
+        return self._strategy.run(add, (own,))
 
 
 def team() -> Team:

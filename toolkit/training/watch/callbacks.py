@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.models.load import library
+from edgekit.training.distribution.team import Team, team
 from edgekit.training.watch.alarms import Alarms
 from edgekit.training.watch.batch import Batch
 from edgekit.training.watch.board import Board
 from edgekit.training.watch.clock import InputClock
 from edgekit.training.watch.guard import Guard
 from edgekit.training.watch.looks import Looks
+from edgekit.training.watch.partner import Partner
 from edgekit.training.watch.settings import Settings
 from edgekit.training.watch.steps import TracedStep
 
@@ -40,10 +42,11 @@ def callbacks(
     and leave every variable as it was, but for the weights of a model whose loss is no longer a
     number: it gets the last good ones.
     """
-    board = Board(model, settings, folder, sample, validation) if folder else None
+    workers = team()
+    board = _board(model, settings, folder, sample, validation, workers) if folder else None
     traced = TracedStep(model)
-    guard = Guard(model, alarms or Alarms(), traced, clock, batch_at, restored)
-    looks = Looks(settings, sample, traced, guard, board)
+    guard = Guard(model, alarms or Alarms(), traced, clock, batch_at, restored, workers)
+    looks = Looks(settings, sample, traced, guard, board, workers)
     watch = _Watch(model, guard, board, looks, clock)
     watch.before = before
 
@@ -66,6 +69,18 @@ def callbacks(
             watch.end()
 
     return [Watching()]
+
+
+def _board(
+    model: Any,
+    settings: Settings,
+    folder: Path,
+    sample: Batch,
+    validation: Batch | None,
+    workers: Team,
+) -> Board:
+    kind = Board if workers.chief else Partner
+    return kind(model, settings, folder, sample, validation)
 
 
 class _Watch:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.training.distribution.team import Team
 from edgekit.training.variables import value_of
 from edgekit.training.watch.batch import Batch
 from edgekit.training.watch.steps import TracedStep
@@ -65,23 +66,33 @@ def explain(
     good: GoodWeights,
     traced: TracedStep | None,
     batch_at: Callable[[int], Batch] | None,
+    workers: Team,
 ) -> Advice:
     """Give the model its last good weights, and say why a loss or weights are not numbers.
 
     ``what`` is what was seen, and ``steps`` those that may be the first in which it went wrong.
+    ``workers`` that train together look at the same of them.
     """
     restored = good.restore()
     cause, fix = "", ""
     if restored and traced is not None and batch_at is not None:
-        looks = (_cause(step, batch_at(step), traced) for step in steps)
-        cause, fix = next((each for each in looks if each[0]), ("", ""))
-        cause = cause or _largest(batch_at(steps[-1]), traced)
+        cause, fix = _first_cause(steps, batch_at, traced, workers)
     kept = f"the weights of step {good.step:,} are kept" if restored else "no weights were kept"
     message = f"{what}{': ' if cause else ''}{cause}; training ends, and {kept}"
     usual = (
         "take a smaller learning rate or clip gradients: keras.optimizers.Adam(1e-3, clipnorm=1.0)"
     )
     return Advice("EK-NOTE-204", "warning", message, fix or usual)
+
+
+def _first_cause(
+    steps: tuple[int, ...], batch_at: Callable[[int], Batch], traced: TracedStep, workers: Team
+) -> tuple[str, str]:
+    for step in steps:
+        cause, fix = _cause(step, batch_at(step), traced)
+        if workers.decide(bool(cause)):
+            return cause, fix
+    return _largest(batch_at(steps[-1]), traced), ""
 
 
 def _cause(step: int, batch: Batch, traced: TracedStep) -> tuple[str, str]:

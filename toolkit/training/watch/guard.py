@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.training.distribution.team import Team
 from edgekit.training.watch import alarms
 from edgekit.training.watch.alarms import Alarms, Streaks
 from edgekit.training.watch.batch import Batch
@@ -21,7 +22,8 @@ class Guard:
     """Judges a training by its losses, its looks and its waiting, and says what is wrong.
 
     ``traced`` is None where the model's step cannot be looked at; the best epoch's weights are
-    ``restored`` in the end.
+    ``restored`` in the end. ``workers`` that train together keep good weights at the same steps,
+    and end together.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class Guard:
         clock: InputClock | None,
         batch_at: Callable[[int], Batch] | None,
         restored: bool = False,
+        workers: Team | None = None,
     ) -> None:
         self._restored = restored
+        self._workers = workers or Team()
         self._model, self._collected, self.traced = model, collected, traced
         self._clock, self._batch_at = clock, batch_at
         self._streaks = {rule: Streaks() for rule in ("vanish", "explode", "dead")}
@@ -86,7 +90,7 @@ class Guard:
                 f"the loss is not a number from step {step:,} on ({place})",
                 tuple(range(self._last + 1, step + 1)),
             )
-        elif self._good.due(step):
+        elif self._workers.agree(self._good.due(step)):
             self.check(step)
         self._last = step
         self._starving()
@@ -102,7 +106,8 @@ class Guard:
 
     def _fail(self, what: str, steps: tuple[int, ...]) -> None:
         if not self.failed:
-            advice = explain(what, steps, self._good, self.traced, self._batch_at)
+            explained = what, steps, self._good, self.traced, self._batch_at
+            advice = explain(*explained, self._workers)
             self._collected.add("", advice)
         self.failed = True
         self._model.stop_training = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from edgekit.training.distribution.team import Team
 from edgekit.training.watch.batch import Batch
 from edgekit.training.watch.board import Board
 from edgekit.training.watch.budget import Budget
@@ -15,13 +16,17 @@ from edgekit.training.watch.steps import TracedStep
 LOG = logging.getLogger(__name__)
 # What is traced for the first look, beside training's own first step: what that is of it.
 SHARES = {"graph": 0.3, "gradients": 1.0, "items": 0.3}
+# Workers ask their chief after so many steps whether there is time for a look.
+APART = 20
 
 
 class Looks:
     """Looks at the graph, the gradients and the answers of a model, and hands on what it sees.
 
     TensorFlow traces each of them when it is first looked at. That takes about as long as a part
-    of training's own first step, and waits until it fits the budget, too.
+    of training's own first step, and waits until it fits the budget, too. ``workers`` that train
+    together look together, at the steps at which their chief has time: a sum over all of them may
+    be part of a look.
     """
 
     def __init__(
@@ -31,7 +36,10 @@ class Looks:
         traced: TracedStep,
         guard: Guard,
         board: Board | None,
+        workers: Team,
     ) -> None:
+        self._workers = workers
+        self._apart = 1 if workers.alone else min(APART, settings.every)
         self._every, self._sample, self._traced = settings.every, sample, traced
         self._guard, self._board = guard, board
         self._budget = Budget(settings.share)
@@ -41,7 +49,7 @@ class Looks:
     def begin(self, step: int) -> None:
         """Begin where training begins or goes on."""
         self._next = None
-        self._last = step
+        self._last = self._asked = step
         self._budget.begin()
 
     def step(self, step: int) -> None:
@@ -50,6 +58,9 @@ class Looks:
             for name, share in SHARES.items():
                 self._budget.expect(name, share)
             self._next = step
+        if step < self._asked + self._apart:
+            return
+        self._asked = step
         if self._board is not None and "graph" in self._unseen:
             self._look("graph", self._board.graph)
         if step >= self._next:
@@ -91,7 +102,7 @@ class Looks:
 
     def _look(self, name: str, look: Callable[[], None]) -> bool:
         """Look where the budget allows, and never end a training by it; tell whether it did."""
-        if not self._budget.allows(name):
+        if not self._workers.decide(self._budget.allows(name)):
             return False
         self._unseen.discard(name)
         with self._budget.look(name):
