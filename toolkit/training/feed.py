@@ -135,6 +135,11 @@ class Feed:
         )
 
     @property
+    def whole(self) -> Feed:
+        """The same feed as a process alone reads it."""
+        return self
+
+    @property
     def count(self) -> int:
         """How many items an epoch has."""
         return len(self.items)

@@ -19,6 +19,7 @@ from edgekit.errors import ProjectError
 from edgekit.models.load import is_keras3, library
 from edgekit.training import variables
 from edgekit.training.averages import averages, swapping_callback
+from edgekit.training.distribution.coordinated import coordinated, fit
 from edgekit.training.distribution.team import team
 from edgekit.training.feed import Feed
 from edgekit.training.own_step import own_step
@@ -271,11 +272,12 @@ def run(
     steps = feed.steps_per_epoch
     if keeper.needs_metrics:
         _create_metrics(model, feed.batches(course.step, epochs))
+    fitting = partial(fit, model, feed.whole) if coordinated(model) else model.fit
     heard = [*callbacks, *swapping_callback(model), _callback(model, keeper)]
     with _averages_apart(model.optimizer):
         while course.step < steps * epochs and not course.stopped:
             epoch, within = divmod(course.step, steps)
-            model.fit(
+            fitting(
                 feed.batches(course.step, epochs),
                 initial_epoch=epoch,
                 epochs=epoch + 1 if within else epochs,

@@ -25,6 +25,8 @@ from edgekit.training import cluster
 from edgekit.training.distribution.place import Place
 from edgekit.training.members import serve_member, train_member
 from edgekit.training.state import State, StateFolder
+from edgekit.training.watch.events import read
+from edgekit.training.watch.settings import Settings, Watching
 from edgekit.worker import Worker
 
 TESTS = Path(__file__).parents[2]
@@ -114,14 +116,18 @@ def members(folder: Path, function: str, table: TrainTable, started: dict[str, W
             started[place.name] = Worker(log, None, Limits())
             return started[place.name]
 
-        serves = table.strategy == "parameter_server" and place.task != "chief"
+        serving = table.strategy == "parameter_server"
+        serves = serving and place.task != "chief"
 
         def work(worker: Worker) -> Any:
             if serves:
                 worker.call(serve_member, place)
             partial = folder / f"{function}-{table.strategy}"
+            logs = folder / f"logs-{place.index}"
+            watched = Watching(Settings(every=2, share=1.0), logs) if not serving else None
+            source = f"model.py:{function}"
             return worker.call(
-                train_member, f"model.py:{function}", folder, data, partial, table, place
+                train_member, source, folder, data, partial, table, place, watching=watched
             )
 
         return cluster.Member(place, log, start, work, serves)
@@ -172,6 +178,7 @@ def test_killed_workers_end_with_the_bits_of_those_that_were_not(
     _is_of_one_process(whole, alone, "keras3")
     if own:
         _figures_are_of_all_items(state(alone / "keras3-default"), whole)
+    _only_the_chief_has_logs(whole_folder)
     after = _killed(killed_folder, "keras3", **own)
     assert all((after.arrays[n] == whole.arrays[n]).all() for n in whole.arrays)
     # The sums behind the figures of an epoch are put together in another order.
@@ -182,6 +189,45 @@ def test_killed_workers_end_with_the_bits_of_those_that_were_not(
 @pytest.mark.slow
 def test_killed_workers_of_tf_keras_end_as_one_process(alone: Path, tmp_path: Path) -> None:
     _is_of_one_process(_killed(tmp_path / "killed", "keras2"), alone, "keras2")
+    _only_the_chief_has_logs(tmp_path / "killed")
+
+
+def _only_the_chief_has_logs(folder: Path) -> None:
+    events = {run: read(folder / "logs-0" / run) for run in ("train", "validation")}
+    values = [(e.step, v.tag) for e in events["train"] for v in e.summary.value]
+    assert len(values) == len(set(values))
+    tags = {tag for _, tag in values}
+    assert {"loss", "learning_rate", "sparsity", "steps_per_second"} <= tags
+    for kind in ("weights", "gradients", "gradient_norm"):
+        assert f"{kind}/conv2d/kernel" in tags, tags
+    assert max(step for step, tag in values if tag == "gradients/conv2d/kernel") == STEPS
+    assert sum(bool(event.graph_def) for event in events["train"]) == 1
+    held = [(e.step, v.tag) for e in events["validation"] for v in e.summary.value]
+    assert sum(tag == "loss" for _, tag in held) == 4
+    assert {"worst", "class_9"} <= {tag for _, tag in held}
+    assert (folder / "logs-0" / "validation" / "tensors.tsv").is_file()
+    assert not (folder / "logs-1").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", ["diverging3", "diverging2"])
+def test_fault_is_told_by_the_chief_and_ends_all_workers_with_the_same_weights(
+    tmp_path: Path, function: str
+) -> None:
+    prepare(tmp_path)
+    table = settings("multi_worker", workers=2)
+    done = cluster.together(members(tmp_path, function, table, {}), table)
+    assert not done.deaths
+    first, second = done.results
+    assert first["weights"] == second["weights"]
+    told = {alarm["code"]: alarm["message"] for alarm in first["alarms"]}
+    assert set(told) == {"EK-NOTE-202", "EK-NOTE-204"}, told
+    assert "far/kernel" in told["EK-NOTE-202"]
+    assert "training ends, and the weights of step" in told["EK-NOTE-204"]
+    assert second["alarms"] == first["alarms"]
+    after = state(tmp_path / f"{function}-multi_worker")
+    assert after.step < STEPS
+    assert all(np.isfinite(after.arrays[n]).all() for n in after.arrays if "model/" in n)
 
 
 def _is_of_one_process(of_two: State, alone: Path, function: str) -> None:
@@ -249,26 +295,34 @@ def newest(folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_coordinator_goes_on_when_a_worker_is_killed_and_started_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("function", ["keras3", "keras2"])
+def test_coordinator_goes_on_when_a_worker_is_killed_and_started_again(
+    tmp_path: Path, function: str
+) -> None:
     prepare(tmp_path)
-    table, started = settings("parameter_server", workers=1), {}
+    table, started = settings("parameter_server", workers=2), {}
 
     def kill() -> None:
-        while not newest(tmp_path / "keras2-parameter_server" / "states"):
+        while not newest(tmp_path / f"{function}-parameter_server" / "states"):
             time.sleep(0.01)
         os.kill(started["worker 0"].pid, signal.SIGKILL)
 
     threading.Thread(target=kill, daemon=True).start()
-    done = cluster.together(members(tmp_path, "keras2", table, started), table)
+    done = cluster.together(members(tmp_path, function, table, started), table)
     (death,) = done.deaths
-    assert death.startswith("worker 0 of 3 processes was ended by SIGKILL")
+    assert death.startswith("worker 0 of 4 processes was ended by SIGKILL")
     # The coordinator was not started again, and gave no more steps than there are.
     assert done.results[0]["resumed"] == 0
-    after = state(tmp_path / "keras2-parameter_server")
+    after = state(tmp_path / f"{function}-parameter_server")
     assert after.step == STEPS
     # A step that was under way may have been taken twice.
     assert STEPS <= int(after.arrays["optimizer/0000"]) <= STEPS + 1
-    assert len(after.memory["rows"]) == 4
+    rows = after.memory["rows"]
+    assert len(rows) == 4
+    # What two workers add up at once is not lost: the model learns, and its figures are means.
+    assert rows[-1]["loss"] < rows[0]["loss"] < 5
+    assert all(0 <= row["accuracy"] <= 1 for row in rows)
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"} == set(rows[0])
 
 
 SHARED = """
@@ -291,6 +345,14 @@ parts = [[(named(x), np.ravel(w).tolist()) for x, _, w in shards.parts(feed, 3, 
          for c in contexts]
 held = [[named(x) for x, _ in shards.validation_parts(feed, replicas, c).take(replicas // workers)]
         for c in contexts]
+for count in (1, 2, 3):
+    numbers = tf.data.Dataset.range(5, 5 + 7)
+    turns = [shards.in_turn(numbers, tf.constant(n, tf.int64), count) for n in range(count)]
+    orders = [list(turn.as_numpy_iterator()) for turn in turns]
+    # As many steps as there are, divided, read each batch once; who goes on reads others' too.
+    own = [order[: len(range(worker, 7, count))] for worker, order in enumerate(orders)]
+    assert sorted(sum(own, [])) == list(range(5, 12)), orders
+    assert all(sorted(order) == list(range(5, 12)) for order in orders), orders
 print(json.dumps({"whole": whole, "parts": parts, "held": held}), file=open(folder / "parts", "w"))
 """
 
@@ -325,7 +387,7 @@ import keras, numpy as np, tensorflow as tf, tf_keras
 from distributing import training
 from edgekit.errors import ProjectError
 from edgekit.project.train import TrainTable
-from edgekit.training.distribution import central_storage, keras3, parameter_server, shards, tpu
+from edgekit.training.distribution import central_storage, keras3, shards, tpu
 from edgekit.training.distribution.devices import devices
 from edgekit.training.distribution.place import Place
 from edgekit.training.distribution.synchronised import synchronise
@@ -352,10 +414,6 @@ with refused("EK-TRAIN-022", "norm_of_mine", "mirrored", "tf_keras"):
 central_storage.check(net(keras))
 central_storage.check(net(tf_keras, tf_keras.layers.BatchNormalization()))
 assert synchronise(net(keras, named)) == 1 and named.synchronized
-
-with refused("EK-TRAIN-024", "Keras 3", "multi_worker"):
-    parameter_server.check(net(keras))
-parameter_server.check(net(tf_keras))
 
 with refused("EK-TRAIN-023", "not told which TPU", "Please provide a TPU Name"):
     tpu.strategy(TrainTable(strategy="tpu"), Place())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from edgekit.errors import ProjectError
-from edgekit.models.load import is_keras3
 from edgekit.project.train import TrainTable
 from edgekit.training.distribution.place import VARIABLE, Place
 
@@ -32,14 +30,3 @@ def serve(place: Place) -> None:
         cluster, job_name=place.task, task_index=place.index, protocol="grpc", start=True
     )
     server.join()
-
-
-def check(model: Any) -> None:
-    """Raise :class:`ProjectError` for a model of Keras 3, whose ``fit`` cannot be coordinated."""
-    if is_keras3(model):
-        message = (
-            "strategy = 'parameter_server': the fit of Keras 3 has no coordinator"
-            " (it makes no dataset per worker)"
-        )
-        hint = "take strategy = 'multi_worker', or build the model with tf_keras"
-        raise ProjectError("EK-TRAIN-024", message, hint)

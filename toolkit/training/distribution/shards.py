@@ -29,6 +29,10 @@ def divided(feed: Feed, strategy: Any, weighed: bool = True) -> Feed:
     class Divided(type(feed)):  # type: ignore[misc]
         """The same items, a replica's part at a time."""
 
+        @property
+        def whole(self) -> Feed:
+            return feed
+
         def batches(self, step: int, epochs: int) -> Any:
             return strategy.distribute_datasets_from_function(
                 lambda context: parts(self, step, epochs, replicas, context, weighed)
@@ -92,6 +96,7 @@ def parts(
         return own
 
     numbers = tf.data.Dataset.range(step * local, epochs * feed.steps_per_epoch * local)
+    numbers = _of_coordinated(numbers)
     changes = {name: changed(change) for name, change in feed.changes.items()}
     data = feed._read(numbers, chosen, feed.columns, changes)
     if not weighed or not any(size % replicas for size in _sizes(feed)):
@@ -112,6 +117,30 @@ def parts(
         return x, y, feed.pack_targets(dict.fromkeys(feed.columns.targets, ones))
 
     return tf.data.Dataset.zip(numbers, data).map(weigh)
+
+
+def _of_coordinated(numbers: Any) -> Any:
+    """Return the numbers of batches as the worker takes them that a coordinator asks for them; they
+    stay as they are where there is none.
+    """
+    import tensorflow as tf
+
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        return numbers
+    workers = strategy._num_workers
+    worker = tf.distribute.coordinator.experimental_get_current_worker_index()
+    return in_turn(numbers, worker, workers)
+
+
+def in_turn(numbers: Any, worker: Any, workers: int) -> Any:
+    """Return numbers in the order of one of several workers: first those that are its own, of which
+    no other begins with any, then those of the next worker, and so on to the last.
+    """
+    order = numbers.shard(workers, worker)
+    for others in range(1, workers):
+        order = order.concatenate(numbers.shard(workers, (worker + others) % workers))
+    return order
 
 
 def _validation_batches(feed: Feed, replicas: int) -> int:
@@ -141,5 +170,5 @@ def validation_parts(feed: Feed, replicas: int, context: Any) -> Any:
         return items[first + begin : first + end]
 
     # Keras 3 goes on in it after each epoch.
-    numbers = tf.data.Dataset.range(batches * local).repeat()
+    numbers = _of_coordinated(tf.data.Dataset.range(batches * local)).repeat()
     return feed._read(numbers, chosen, feed.held_out_columns, {})
