@@ -81,9 +81,12 @@ def serve(
     bound = server.listen(options.host, options.port)
     url = server.address(bound)
     with bound, scratch.held(prefix="edgekit-serve-") as work:
+        # Before there is a loop, whose thread Ctrl-C would wait for: an export takes half a minute.
+        models = [s for s in _sources(wanted, options, place) if _is_exported(s.path)]
+        ready = {source: _prepared(source, place, work) for source in models}
         service = Service(
             lambda: _sources(wanted, options, place),
-            lambda source: _prepared(source, place, work),
+            lambda source: ready.pop(source, None) or _prepared(source, place, work),
             work,
             options.bounds,
             Metrics(),
@@ -196,7 +199,7 @@ def _prepared(source: Source, place: Registry, work: Path) -> Source:
         if damaged := place.damaged(version):
             message = f"{version} is not as it was registered"
             raise ServeError("EK-SERVE-003", message, "\n".join(damaged[:5]))
-    if not path.exists() or not (path.suffix in KERAS or (path / SAVED_MODEL).is_file()):
+    if not _is_exported(path):
         return source
     from edgekit.api.runs import Options, export
     from edgekit.project import Project
@@ -205,6 +208,11 @@ def _prepared(source: Source, place: Registry, work: Path) -> Source:
     table = {"model": {"source": str(path.resolve()), "name": name}}
     made = export(Project.parse(table, Path.cwd()), Options(output=work / "exported", force=True))
     return replace(source, path=made.files["saved_model"], name=source.name or name)
+
+
+def _is_exported(path: Path) -> bool:
+    """Tell whether a model is one of TensorFlow, which is exported before it is served."""
+    return path.exists() and (path.suffix in KERAS or (path / SAVED_MODEL).is_file())
 
 
 def _check_installed() -> None:

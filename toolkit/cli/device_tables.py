@@ -37,7 +37,7 @@ def read_device_tables(file: str, names: Sequence[str], quiet: bool) -> dict[str
     used = isinstance(devices, dict) and any(name in devices for name in names)
     unused = {key: value for key, value in table.items() if key != "devices" or not used}
     if (settings := "; ".join(_settings(unused))) and not quiet:
-        _note(file, settings, used)
+        _note(file, settings, used, _records(table))
     if not used:
         return {}
     _check(devices, file, text)
@@ -56,9 +56,16 @@ def _check(devices: object, file: str, text: str) -> None:
         raise explain(error, Path(file), text) from error
 
 
-def _note(file: str, settings: str, used: bool = False) -> None:
+def _records(table: Mapping[str, Any]) -> bool:
+    record = table.get("record")
+    return isinstance(record, dict) and bool(record.get("mlflow"))
+
+
+def _note(file: str, settings: str, used: bool = False, records: bool = False) -> None:
     read = "only its [devices] are read" if used else "it is not read"
     message = f"this folder has {file}; {read}, because MODEL is given. Not used: {settings}"
+    if records:
+        message += "; nothing of this is recorded in MLflow"
     say(f"info EK-NOTE-081: {message}", err=True)
     say(f"  to use them for this model, add --project {file}", err=True)
 

@@ -16,7 +16,7 @@ from edgekit.serving.runner import Answer
 from edgekit.serving.source import Arrays, Servable
 from edgekit.targets.runners.python_runner import alongside
 from edgekit.targets.runners.raw_items import RawItems
-from edgekit.targets.runners.recorder import Recorder
+from edgekit.targets.runners.recorder import Recorder, processor
 
 # Items that are counted at once: one by one they would take as long as a small model does.
 TOGETHER = 64
@@ -51,7 +51,7 @@ class Recording:
     def __init__(self, model: Servable, folder: Path, raw: RawItems | None = None) -> None:
         self._model = model
         golden = model.monitoring or {}
-        self._recorder = Recorder(golden, folder, device="edgekit serve", raw=raw)
+        self._recorder = Recorder(golden, folder, device=f"edgekit serve on {processor()}", raw=raw)
         self._held: list[tuple[dict[str, Any], Arrays, int]] = []
         self._items = 0
 

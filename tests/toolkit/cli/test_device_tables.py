@@ -10,6 +10,7 @@ import pytest
 from tflite_files import build, doubling
 
 from conftest import answer
+from edgekit.cli.device_tables import read_device_tables
 
 PROJECT = """
 [model]
@@ -85,3 +86,13 @@ def test_a_damaged_one_stops_nothing(folder: Path, text: str | bytes) -> None:
     assert done.returncode == 0
     assert "EK-NOTE-081" in done.stderr
     assert "\x1b" not in done.stderr
+
+
+def test_a_record_that_is_not_kept_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edgekit.toml"
+    for value, said in (("true", True), ("false", False)):
+        path.write_text(f"[record]\nmlflow = {value}\n")
+        read_device_tables(str(path), (), False)
+        assert ("nothing of this is recorded in MLflow" in capsys.readouterr().err) == said

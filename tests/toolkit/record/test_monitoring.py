@@ -225,6 +225,34 @@ def test_raw_items_of_another_bundle_are_told_apart(
     assert (found.raw_items, set(found.refused_kinds)) == (200, {"foreign"})
 
 
+@pytest.mark.parametrize(
+    ("stated", "device", "status", "said"),
+    [
+        # The batch has two milliseconds; what is proven is that the model takes no longer.
+        (2.0e6, "test bench", Status.PASSED, "within x1.2 of the 2 ms"),
+        (0.5e6, "test bench", Status.NOT_EVALUATED, "which the app's own work may be"),
+        (2.0e6, "another board", Status.NOT_EVALUATED, "no reference"),
+        (None, "", Status.NOT_EVALUATED, "states no such figure"),
+    ],
+)
+def test_stated_latency_is_a_reference_on_the_same_kind_of_device_alone(
+    told: dict[str, Any],
+    tmp_path: Path,
+    stated: float | None,
+    device: str,
+    status: Status,
+    said: str,
+) -> None:
+    own = {**told, "device": device, "latency_p50": {"value": stated, "unit": "ns"}}
+    (tmp_path / "monitoring.json").write_text(json.dumps(own if stated else told))
+    monitored = api.monitor(tmp_path, [plain_batch(tmp_path / "now", told, count=1500)])
+    row = next(row for row in monitored.rows if row.name == "latency p50")
+    assert (row.status, said in row.message) == (status, True), row.message
+    if status is not Status.PASSED:
+        assert "--baseline RECORDS" in row.message
+    assert status_of(monitored, "latency p99") is Status.NOT_EVALUATED
+
+
 def lines_of(path: Path) -> list[str]:
     return path.read_text().splitlines(keepends=True)
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import shutil
 import signal
 import socket
@@ -449,3 +450,37 @@ def test_keras_model_is_exported_and_answers_as_its_bundle_does(
         with serving(tmp_path, source, "--name", "digits") as server:
             told.append(server.predict(item)[1]["predictions"][0])
     np.testing.assert_allclose(told[0], told[1], atol=0.05)
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_a_keras_model_is_exported_ends_at_once_and_leaves_nothing(
+    digits_run: Path, tmp_path: Path
+) -> None:
+    (model,) = (digits_run / "project" / "build" / "digits").glob("*.keras")
+    work, cwd = tmp_path / "tmp", tmp_path / "cwd"
+    work.mkdir()
+    cwd.mkdir()
+    program = str(Path(sys.executable).with_name("edgekit"))
+    command = [program, "serve", str(model), "--port", "0"]
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, "TMPDIR": str(work)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs, and with them a CI's, ignore it otherwise.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    until = time.monotonic() + 60
+    while not list(work.rglob("exported")) and time.monotonic() < until:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=20)
+    assert process.returncode == 130, said
+    assert (said[0], "Traceback" in said[1]) == ("", False)
+    psutil.wait_procs(children, timeout=10)
+    assert [child for child in children if child.is_running()] == []
+    assert [*work.iterdir(), *cwd.iterdir()] == []
