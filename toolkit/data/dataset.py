@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,18 @@ class Dataset:
                 raise DataError("EK-DATA-016", message, "a column has one value per item")
             values[name] = column[:, 0]
         return values
+
+    def called(self, class_names: tuple[str, ...]) -> Dataset:
+        """Return the same items with names of their classes, where they have none and their labels
+        are numbers of these.
+        """
+        if not class_names or self.class_names or self.labels is None:
+            return self
+        labels = np.load(self.labels, mmap_mode="r")
+        numbers = labels.dtype.kind in "iub" and labels.size == len(labels) > 0
+        if not numbers or labels.min() < 0 or labels.max() >= len(class_names):
+            return self
+        return replace(self, class_names=class_names)
 
     def names(self) -> npt.NDArray[Any] | None:
         """Return the items' file names, where each is a file of its own."""

@@ -102,8 +102,8 @@ def opened(
             table.preprocess.spec(),
             columns=tuple(name for name in (table.group, train.sample_weights) if name),
             label=table.label_column,
-            class_names=data.read_labels(table.labels, root),
+            class_names=(names := data.read_labels(table.labels, root)),
             seconds=table.seconds,
             types=table.types,
         )
-        yield dataset, worker
+        yield dataset.called(names), worker

@@ -12,7 +12,7 @@ from edgekit import data
 from edgekit.data.division import common, divide
 from edgekit.errors import DataError
 from edgekit.pipeline.annotated import with_annotations
-from edgekit.pipeline.datasets import open_data
+from edgekit.pipeline.datasets import class_names, open_data
 from edgekit.pipeline.run import Run
 from edgekit.project.train import TrainTable
 from edgekit.training.augment import Augmentation
@@ -83,6 +83,7 @@ def weights(run: Run, dataset: data.Dataset, set_aside: Aside) -> Weights:
         held = set_aside.items
         kept = labels if held is None else np.delete(labels, np.load(held))
         return Weights(column, balanced(kept, int(labels.max()) + 1))
+    dataset = dataset.called(class_names(run))
     return Weights(column, _named(dataset, table.class_weights, int(labels.max()) + 1))
 
 

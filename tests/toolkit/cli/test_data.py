@@ -54,6 +54,16 @@ def test_folder_of_pictures_is_described_and_drawn(tmp_path: Path) -> None:
         assert {(250, 0, 0), (0, 0, 90)} <= colours
 
 
+def test_numbers_of_classes_are_called_as_the_project_does(tmp_path: Path) -> None:
+    x, y = np.zeros((6, 4), np.float32), np.array([0, 2, 2, 1, 2, 0])
+    np.savez(tmp_path / "train.npz", x=x, y=y)
+    (tmp_path / "edgekit.toml").write_text(
+        'schema = 1\n[model]\nname = "toy"\nsource = "mine.py:build"\n'
+        '[data]\ntrain = "train.npz"\nlabels = ["cat", "dog", "fish"]\n'
+    )
+    assert described(tmp_path, "--no-timing")["classes"] == {"cat": 2, "dog": 1, "fish": 3}
+
+
 def test_part_that_the_pipeline_waits_for_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(SLOW)
     x = np.zeros((40, 8, 8, 1), np.float32)

@@ -21,6 +21,7 @@ def build():
 """
 RNG = np.random.default_rng(0)
 ITEMS = RNG.normal(size=(60, 4)).astype(np.float32)
+NAMES = 'labels = ["ant", "bee", "cow"]'
 LABELS = np.repeat([0, 1, 2], [40, 15, 5])
 
 
@@ -40,7 +41,7 @@ def project(folder: Path, data: str = "", train: str = "") -> Path:
     [
         ("validation = 0.9", "", "EK-PROJECT", "less than or equal to 0.5"),
         ('validation = 0.1\ngroup = "patient"', "", "EK-DATA-016", "no column 'patient'"),
-        ("", "class_weights = { cat = 2 }", "EK-DATA-083", "no class is called 'cat'"),
+        (NAMES, "class_weights = { cat = 2 }", "EK-DATA-083", "the classes are ant, bee, cow"),
         ("", 'sample_weights = "weight"', "EK-DATA-083", "'weight' holds no weights"),
         ("", "augment = { Dense = 3 }", "EK-DATA-082", "Dense is not a random layer of Keras"),
         ("", "augment = { RandomFlip = 3 }", "EK-DATA-082", "cannot change items shaped [4]"),

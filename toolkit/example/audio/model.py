@@ -34,10 +34,16 @@ def log_mel(samples):
     """Return the logarithm of the energy in each band of each window."""
     x = layers.Reshape((COUNT, 1))(samples)
     cosines, sines = fourier()
-    real = _fixed(layers.Conv1D(cosines.shape[-1], WINDOW, STRIDE, use_bias=False), x, cosines)
-    imaginary = _fixed(layers.Conv1D(sines.shape[-1], WINDOW, STRIDE, use_bias=False), x, sines)
+    # edgekit.toml keeps these layers in float, by their names.
+    real = _fixed(_windows("cosines"), x, cosines)
+    imaginary = _fixed(_windows("sines"), x, sines)
     power = ops.square(real) + ops.square(imaginary)
-    return ops.log(_fixed(layers.Dense(BANDS, use_bias=False), power, mel()) + 1e-6)
+    return ops.log(_fixed(layers.Dense(BANDS, use_bias=False, name="mel"), power, mel()) + 1e-6)
+
+
+def _windows(name):
+    """Return a layer that multiplies each window with a kernel per frequency."""
+    return layers.Conv1D(WINDOW // 2 + 1, WINDOW, STRIDE, use_bias=False, name=name)
 
 
 def fourier():
