@@ -131,6 +131,30 @@ def test_nothing_else_works_in_the_sandbox(outcomes: dict[str, str], place: Path
     assert "Permission denied" in outcomes["connect"]
 
 
+@sandboxed
+def test_ports_that_are_named_are_open_and_no_others(place: Path, listening: int) -> None:
+    code = """
+import socket, sys
+for port in map(int, sys.argv[1:]):
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        print("connected")
+    except PermissionError:
+        print("refused")
+with socket.socket() as free:
+    try:
+        free.bind(("127.0.0.1", 0))
+        print("bound")
+    except PermissionError:
+        print("refused")
+"""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ports = [str(listening), str(other.getsockname()[1])]
+        command = Sandbox(ports=(listening,)).command([sys.executable, "-c", code, *ports])
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["connected", "refused", "refused"]
+
+
 def test_the_same_works_without_a_sandbox(place: Path, listening: int, tmp_path: Path) -> None:
     (tmp_path / "private").mkdir()
     (tmp_path / "own").mkdir()

@@ -57,29 +57,27 @@ def prune_channels(
     folder: Path,
     progress: Report | None = None,
     warn: Callable[[str], None] | None = None,
+    planned: ChannelPlan | None = None,
 ) -> Mapping[str, Any]:
     """Write the pruned ``model.keras`` and SavedModel, and the one before recovery; return the
     facts.
 
-    Raises :class:`CompressionError` if the channels cannot be pruned, or the planner lacks data.
+    Without a plan that was ``planned`` before, it is made here. Raises :class:`CompressionError` if
+    the channels cannot be pruned, or the planner lacks data.
     """
     begin = time.monotonic()
     if recovery is not None and recovery.finetuning.settings.deterministic:
         deterministic()
     model = in_float32(load(work.model, work.trust))
-    plan = _planned(model, work, recovery)
+    plan = planned or _planned(model, work, recovery)
     smaller = shrink(model, plan)
     exported = export_keras(smaller, folder, True, work.names)
     finetuned: Mapping[str, Any] = {"epochs": 0}
     if recovery is not None and recovery.finetuning.epochs:
         (folder / UNRECOVERED).mkdir()
         (folder / "saved_model").rename(folder / UNRECOVERED / "saved_model")
-        hooks = TrainingHooks(
-            build_score(recovery.metric, recovery.root), watching=recovery.watching
-        )
         teacher = in_float32(load(recovery.teacher, work.trust)) if recovery.teacher else None
-        how = (recovery.finetuning, recovery.training, teacher, hooks)
-        finetuned = finetune(smaller, *how, partial, recovery.root, progress, warn)
+        finetuned = recover(smaller, recovery, partial, (progress, warn), teacher)
         exported = export_keras(smaller, folder, True, work.names)
     smaller.save(folder / KERAS_FILE)
     return {
@@ -93,6 +91,26 @@ def prune_channels(
         "unmet": [],
         "seconds": time.monotonic() - begin,
     }
+
+
+def recover(
+    smaller: Any,
+    recovery: RecoveryTraining,
+    partial: Path,
+    heard: tuple[Report | None, Callable[[str], None] | None],
+    teacher: Any | None,
+) -> Mapping[str, Any]:
+    """Train a model that has lost channels, by the strategy that this is called in."""
+    hooks = TrainingHooks(build_score(recovery.metric, recovery.root), watching=recovery.watching)
+    how = (recovery.finetuning, recovery.training, teacher, hooks)
+    return finetune(smaller, *how, partial, recovery.root, *heard)
+
+
+def plan_channels(work: ChannelJob, recovery: RecoveryTraining) -> ChannelPlan:
+    """Choose the channels to remove once, for all processes that train the rest."""
+    if recovery.finetuning.settings.deterministic:
+        deterministic()
+    return _planned(in_float32(load(work.model, work.trust)), work, recovery)
 
 
 def _planned(model: Any, work: ChannelJob, recovery: RecoveryTraining | None) -> ChannelPlan:

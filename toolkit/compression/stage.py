@@ -18,6 +18,7 @@ from edgekit.evaluation import metrics
 from edgekit.models.export import Names, export_keras
 from edgekit.models.float32 import in_float32
 from edgekit.models.load import load
+from edgekit.training.distribution.team import team
 from edgekit.training.feed import Training
 from edgekit.training.finetune import Finetuning, TrainingHooks, count_steps, finetune
 from edgekit.training.progress import Report
@@ -134,24 +135,40 @@ def _trained(
     partial: Path,
     heard: tuple[Report | None, Callable[[str], None] | None],
 ) -> tuple[Any, Mapping[str, Any]]:
+    teacher = in_float32(load(recovery.teacher)) if recovery.teacher else None
+    wrapped, facts = tune(scheme, work, plan, samples, recovery, partial, heard, teacher)
+    return scheme.strip(wrapped, load(work.model), plan), facts
+
+
+def tune(
+    scheme: Scheme,
+    work: SchemeJob,
+    plan: tuple[LayerPlan, ...],
+    samples: Any,
+    recovery: RecoveryTraining,
+    partial: Path,
+    heard: tuple[Report | None, Callable[[str], None] | None],
+    teacher: Any | None,
+) -> tuple[Any, Mapping[str, Any]]:
+    """Wrap a model for a scheme and train it, by the strategy that this is called in."""
     settings = recovery.finetuning
     if settings.settings.deterministic:
         deterministic()
     seed_everything(recovery.training.seed)
     steps = count_steps(recovery.training, settings.epochs)
     wrapped = scheme.wrap(load(work.model), work.table, plan, Context(steps, work.before, samples))
-    board = recovery.watching.folder if recovery.watching else None
+    # Of several workers the first writes.
+    board = recovery.watching.folder if recovery.watching and team().chief else None
     hooks = TrainingHooks(
         score=build_score(recovery.metric, recovery.root),
         settled=scheme.settled(work.table, steps),
         callbacks=tuple(scheme.callbacks(str(board / "scheme") if board else None)),
         watching=recovery.watching,
     )
-    teacher = in_float32(load(recovery.teacher)) if recovery.teacher else None
     facts = finetune(
         wrapped, settings, recovery.training, teacher, hooks, partial, recovery.root, *heard
     )
-    return scheme.strip(wrapped, load(work.model), plan), facts
+    return wrapped, facts
 
 
 def build_score(name: str, root: Path) -> Any:

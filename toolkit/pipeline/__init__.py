@@ -26,6 +26,7 @@ from edgekit.pipeline.run_report import report
 from edgekit.pipeline.scores import rules_of, takes_labels
 from edgekit.pipeline.selection import select_items
 from edgekit.pipeline.ship import bundle, keep_contents, place
+from edgekit.pipeline.tuning import check_strategy
 from edgekit.pipeline.update_size import with_deltas
 from edgekit.project import ConvertTable, Project
 from edgekit.types import Progress, Report, Status, Verdict
@@ -51,6 +52,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
     with Run(plan, progress) as run:
         run.progress.expect(expected_stages.conversion(plan))
         run.asks_reference = options.evaluate and not project.compress.schemes
+        check_strategy(run)
         model = obtain(run)
         source = export(run, model)
         reference = reference_of(run, source)
@@ -62,8 +64,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         smaller, compression = compress(run, model, source, items)
         start_reference(run, reference, items)
         advise(run, source, smaller, items)
-        made = candidates(run, smaller, items)
-        made = recover(run, smaller, source, made, items)
+        made = recover(run, smaller, source, candidates(run, smaller, items), items)
         evaluated, judged = evaluate(run, reference, made, items)
         rules = rules_of(run, items)
         judged = explained(with_deltas(run, judged), rules)
@@ -102,6 +103,7 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
     plan = Plan.of(_compared(project), options)
     with Run(plan, progress) as run:
         run.progress.expect(expected_stages.compression(plan))
+        check_strategy(run)
         model = obtain(run)
         reference = export(run, model)
         items = select_items(run, reference, takes_labels(run))

@@ -15,6 +15,7 @@ from edgekit.compression.speed import forecast
 from edgekit.errors import CompressionError
 from edgekit.models.export import Names, saved_model
 from edgekit.models.source import with_custom_objects
+from edgekit.pipeline import tuning
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import metric_of
 from edgekit.pipeline.make import KERAS, Obtained, settings_key, tell, training, training_key
@@ -22,6 +23,7 @@ from edgekit.pipeline.run import Run
 from edgekit.pipeline.ship import put
 from edgekit.pipeline.watching import watching
 from edgekit.project.compress import ChannelsTable
+from edgekit.project.strategies import MULTI_WORKER
 from edgekit.store import Artefact, sha256
 from edgekit.targets import catalog
 from edgekit.training.finetune import finetuning
@@ -144,8 +146,7 @@ class _Job:
         key = self._key(model, table, recovery)
 
         def make(partial: Path, folder: Path) -> Mapping[str, Json]:
-            heard = self._watched(recovery, partial)
-            return run.worker.call(channel_stage.prune_channels, work, heard, partial, folder)
+            return tuning.channels(run, work, self._watched(recovery, partial), partial, folder)
 
         artefact = self._obtain("channels", key, make)
         self.done.append(self._result("channels", artefact))
@@ -199,8 +200,7 @@ class _Job:
         def make(partial: Path, folder: Path) -> Mapping[str, Json]:
             if foreseen:
                 return run.worker.call(stage.preview, work)
-            heard = self._watched(recovery, partial)
-            return run.worker.call(stage.apply, work, heard, partial, folder)
+            return tuning.scheme(run, work, self._watched(recovery, partial), partial, folder)
 
         return self._obtain(scheme, key, make)
 
@@ -241,8 +241,9 @@ class _Job:
         self, recovery: stage.RecoveryTraining | None, partial: Path
     ) -> stage.RecoveryTraining | None:
         """Watch a fine-tuning as a training: its logs are beside those of trainings."""
-        if recovery is None:
-            return None
+        # What is looked at was not tried with TFMOT's wrappers in several workers.
+        if recovery is None or recovery.finetuning.settings.strategy == MULTI_WORKER:
+            return recovery
         return replace(
             recovery, watching=watching(self._run, partial.name, recovery.finetuning.settings)
         )

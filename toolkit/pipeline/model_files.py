@@ -13,7 +13,6 @@ from edgekit.pipeline.distributed import place_here
 from edgekit.pipeline.make import Obtained, export, obtain, take_part
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.watching import logs_folder
 from edgekit.project import Project
 from edgekit.training.evidence import kept
 from edgekit.training.fit import CURVES, HISTORY
@@ -118,7 +117,7 @@ def _make(project: Project, options: Options, progress: Progress) -> ModelFiles:
             facts["trained"]["best_epoch"] if figures else None,
             tuple(TrainedStage(**one) for one in facts["trained"]["stages"]) if figures else (),
             kept(facts),
-            logs if figures and (logs := logs_folder(plan)).is_dir() else None,
+            logs if figures and (logs := plan.logs).is_dir() else None,
         )
 
 

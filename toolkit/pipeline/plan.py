@@ -23,6 +23,8 @@ from edgekit.targets import catalog
 from edgekit.types import Model
 from edgekit.usercode import fingerprint, is_file, is_reference
 
+LOGS = "logs"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -71,6 +73,18 @@ class Plan:
     name: str
     precisions: tuple[str, ...]
     targets: Mapping[str, TargetTable]
+
+    @property
+    def logs(self) -> Path:
+        """The folder that TensorBoard is pointed to: it has a folder for each training."""
+        return self.output / "build" / self.name / LOGS
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether models are trained after they are compressed."""
+        compress = self.project.compress
+        trains = compress.finetune_epochs > 0 and self.project.data.train is not None
+        return bool(compress.schemes) and trains and not self.options.dry_run
 
     @classmethod
     def of(cls, project: Project, options: Options) -> Plan:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import functools
 import importlib.util
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -128,7 +129,7 @@ class Run:
                 folder.mkdir(parents=True)
                 self._claims.append(scratch.claim(folder))
             # Landlock cannot allow a path that does not exist yet.
-            for folder in (self.store.temporary, self.store.unfinished):
+            for folder in (self.store.temporary, self.store.unfinished, *self._logs):
                 folder.mkdir(parents=True, exist_ok=True)
             write_text(self.log, f"edgekit {edgekit.__version__} run {self.id}\n")
         here = state()
@@ -144,6 +145,11 @@ class Run:
         finally:
             self.progress.close(error)
             self.stop()
+            for folder in self._logs:
+                # Nothing was logged where all came from the store, or nothing was trained.
+                for empty in (folder, folder.parent, folder.parent.parent):
+                    with contextlib.suppress(OSError):
+                        empty.rmdir()
             shutil.rmtree(self.requests, ignore_errors=True)
             for claim in self._claims:
                 claim.release()
@@ -152,6 +158,15 @@ class Run:
     def worker(self) -> Worker:
         """The worker of this run's model: a function of the user's is the user's own code."""
         return self.free if self.plan.model is None else self._sandboxed
+
+    def beside(self, log: Path, progress: Progress | None, ports: Sequence[int] = ()) -> Worker:
+        """Return one more worker, as free as that of this run's model; at its ``ports`` it speaks
+        with others.
+        """
+        sandbox = None
+        if self.plan.model is not None:
+            sandbox = dataclasses.replace(self._sandbox(), ports=tuple(ports))
+        return Worker(log, progress, self.limits, sandbox)
 
     def start_ahead(self) -> None:
         """Start TensorFlow's runner where it will be needed, while another process imports it."""
@@ -185,7 +200,14 @@ class Run:
         files = [self.project.root / one for one in sources if one and is_file(one)]
         read = [path for path in (*opened, *files) if path is not None]
         written = [self.store.temporary, self.store.unfinished, self.folder, self.requests]
+        written += self._logs
         return Sandbox((self.store.root, *(path.absolute() for path in read)), tuple(written))
+
+    @property
+    def _logs(self) -> list[Path]:
+        """The folder that a worker in a sandbox writes the logs of fine-tuning to, if it does."""
+        writes = self.plan.fine_tunes and self.project.train.tensorboard.logs
+        return [self.plan.logs] if writes and self.plan.model is not None else []
 
     def _sweep(self) -> None:
         """Remove what killed runs left below this output folder."""

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.pipeline.plan import Options, Plan
-from edgekit.pipeline.watching import LOGS, logs_folder
+from edgekit.pipeline.plan import LOGS, Options, Plan
 from edgekit.process import end_group
 from edgekit.project import Project
 
@@ -52,7 +51,7 @@ def serve_logs(project: Project, options: Options) -> Iterator[str]:
 
     It listens on the loopback address alone, and ends with the context.
     """
-    folder = logs_folder(Plan.of_model(project, options))
+    folder = Plan.of_model(project, options).logs
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     command = [sys.executable, "-c", START, str(os.getpid()), "--logdir", str(folder)]

@@ -9,19 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgekit.pipeline.datasets import class_names
-from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.run import Run
 from edgekit.project.train import TrainTable
 from edgekit.training.watch.settings import Settings, Watching
 
-LOGS = "logs"
 # Of a training's key: enough to tell apart those of one model.
 DIGITS = 8
-
-
-def logs_folder(plan: Plan) -> Path:
-    """Return the folder that TensorBoard is pointed to: it has a folder for each training."""
-    return plan.output / "build" / plan.name / LOGS
 
 
 def watching(run: Run, key: str, settings: TrainTable) -> Watching:
@@ -44,7 +37,7 @@ def watching(run: Run, key: str, settings: TrainTable) -> Watching:
         },
         class_names=class_names(run),
     )
-    folder = logs_folder(run.plan) / f"{stage}-{digest[:DIGITS]}" if table.logs else None
+    folder = run.plan.logs / f"{stage}-{digest[:DIGITS]}" if table.logs else None
     return Watching(watched, folder)
 
 

@@ -167,6 +167,11 @@ class FinetuneTable(Table):
     """
     patience: int | None = Field(default=None, ge=1)
     """Stop after so many epochs without a better score. Default: never. ``patience = 3``"""
+    strategy: Literal["default", "mirrored", "multi_worker"] | None = None
+    """How it is spread over devices and processes. Default: as [train] strategy.
+
+    ``strategy = "default"``
+    """
     distill: DistillTable | None = None
     """Learn from the uncompressed model's answers too; true takes the defaults.
 

@@ -16,26 +16,34 @@ class Strategy:
     """A strategy of ``tf.distribute`` by its name in ``[train] strategy``.
 
     ``task`` is what most of its processes are called in a cluster, empty where there is one
-    process; ``watched`` says whether its trainings are, as others, ``no_loop`` why it runs no step
-    of the user's own, and ``untested`` why nobody has seen it run, if so.
+    process; ``watched`` says whether its trainings are, as others, ``recovers`` whether fine-tuning
+    after compression runs by it, ``no_loop`` why it runs no step of the user's own, and
+    ``untested`` why nobody has seen it run, if so.
     """
 
     name: str
     what: str
     task: str = ""
     watched: bool = False
+    recovers: bool = False
     no_loop: str = ""
     untested: str = ""
 
 
 ROWS = (
-    Strategy("default", "one process on one device", watched=True),
-    Strategy("mirrored", "one process, the same weights on each of its devices", watched=True),
+    Strategy("default", "one process on one device", watched=True, recovers=True),
+    Strategy(
+        "mirrored",
+        "one process, the same weights on each of its devices",
+        watched=True,
+        recovers=True,
+    ),
     Strategy(
         MULTI_WORKER,
         "several processes, here or on several machines, the same weights in each",
         task="worker",
         watched=True,
+        recovers=True,
     ),
     Strategy(
         PARAMETER_SERVER,

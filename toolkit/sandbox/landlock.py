@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The same on every architecture: the table of system calls has been one since 424.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 VERSION = 1
-PATH_BENEATH = 1
+PATH_BENEATH, PORT = 1, 2
 NO_NEW_PRIVILEGES = 38
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -62,8 +62,9 @@ def restrict(rules: Mapping[str, Iterable[str]]) -> int:
     """Allow this process, and what it starts, these paths and no others; the interface's version.
 
     ``rules`` are paths by what may be done below them: ``read``, ``run`` (and read), ``write``
-    (and read), ``devices``. A path that does not exist is left out. There is no way back. Raises
-    :class:`OSError` where the kernel has no Landlock.
+    (and read), ``devices``. A path that does not exist is left out. ``ports`` are numbers of TCP
+    ports to listen at and connect to, on any host. There is no way back. Raises :class:`OSError`
+    where the kernel has no Landlock.
     """
     version = abi()
     handled = _known(EXECUTE | WRITE_FILE | READ_FILE | READ_DIR | CHANGE | sum(SINCE), version)
@@ -73,9 +74,12 @@ def restrict(rules: Mapping[str, Iterable[str]]) -> int:
     asked = struct.pack("=QQQ", handled, network, scopes)[:size]
     ruleset = _call(CREATE_RULESET, asked, ctypes.c_size_t(size), ctypes.c_uint32(0))
     try:
-        for kind, paths in rules.items():
-            for path in paths:
+        for kind in RIGHTS:
+            for path in rules.get(kind, ()):
                 _allow(ruleset, path, _known(RIGHTS[kind], version))
+        for port in rules.get("ports", ()) if network else ():
+            rule = struct.pack("=QQ", network, int(port))
+            _call(ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(PORT), rule, ctypes.c_uint32(0))
         if os.geteuid() == 0:
             _lay_down_powers()
         # Without it only root may shut itself in: a program that gains rights would leave.

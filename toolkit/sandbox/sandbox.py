@@ -23,12 +23,14 @@ EVERYWHERE = "model files are opened in a sandbox, even with --trust: see docs/s
 class Sandbox:
     """What a process may read, what read and write, and what run besides this Python.
 
+    ``ports`` are those of TCP that it may listen at and connect to, by default none.
     Where this machine has no Landlock it restricts nothing: :func:`edgekit.sandbox.state` says so.
     """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     run: tuple[Path, ...] = ()
+    ports: tuple[int, ...] = ()
 
     def wider(self, read: Iterable[Path]) -> Sandbox:
         """Return this sandbox with more paths to read."""
@@ -38,7 +40,8 @@ class Sandbox:
         """Return what :func:`edgekit.sandbox.landlock.restrict` takes; None where this
         machine has no Landlock.
         """
-        return self._rules() if state().abi else None
+        ports = {"ports": [str(port) for port in self.ports]} if self.ports else {}
+        return {**self._rules(), **ports} if state().abi else None
 
     def command(self, command: Sequence[str]) -> list[str]:
         """Return the command that runs another in this sandbox."""

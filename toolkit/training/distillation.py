@@ -119,14 +119,10 @@ def _with_answers(feed: Feed, answer: Callable[[Any], Any]) -> Feed:
         return (x, tf.concat([rows(y), rows(answer(x))], axis=1), *weights)
 
     class Taught(type(feed)):  # type: ignore[misc]
-        """The same feed, with the teacher's answers beside the labels."""
+        """The same feed, with the teacher's answers beside the labels, also of parts of batches."""
 
-        def batches(self, step: int, epochs: int) -> Any:
-            return super().batches(step, epochs).map(joined).prefetch(tf.data.AUTOTUNE)
-
-        def validation(self) -> Any | None:
-            held = super().validation()
-            return None if held is None else held.map(joined).prefetch(tf.data.AUTOTUNE)
+        def _read(self, *which: Any) -> Any:
+            return super()._read(*which).map(joined).prefetch(tf.data.AUTOTUNE)
 
     taught: Feed = Taught(**{one.name: getattr(feed, one.name) for one in dataclasses.fields(feed)})
     return taught

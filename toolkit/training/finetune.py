@@ -5,6 +5,7 @@ Runs in the worker, for models of either Keras generation.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from edgekit.project.train import EarlyStoppingTable, ScheduleTable, TrainTable
 from edgekit.training import detectors, loop
 from edgekit.training.compiling import usual_loss
 from edgekit.training.distillation import Distillation, distilled
+from edgekit.training.distribution.team import team
 from edgekit.training.feed import Feed, Training, division
 from edgekit.training.fit import Additions, Job, fit
 from edgekit.training.progress import Report
@@ -35,6 +37,8 @@ Array = npt.NDArray[Any]
 HELD_OUT_SHARE = 20
 HELD_OUT_MOST = 2000
 SCORE = "score"
+# How a strategy is spread, where fine-tuning is by the training's own.
+SPREAD = ("workers", "replicas", "tpu")
 # What holds for fine-tuning as for training. Averaged weights would have no zeros, and no clusters.
 SHARED = (
     "clip_norm", "deterministic", "save_every", "keep_states", "steps_per_execution", "tensorboard"
@@ -77,8 +81,11 @@ def finetuning(
     the table says none.
     """
     rate = ScheduleTable(schedule="cosine", start=table.learning_rate or learning_rate)
+    strategy = table.strategy or train.strategy
+    shared = SHARED if strategy != train.strategy else (*SHARED, *SPREAD)
     settings = TrainTable(
-        **{name: getattr(train, name) for name in SHARED},
+        **{name: getattr(train, name) for name in shared},
+        strategy=strategy,
         epochs=epochs,
         optimizer=table.optimizer,
         learning_rate=rate,
@@ -202,7 +209,9 @@ def _score_callback(
     answer = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
     count = len(feed.held_out)
     folder.mkdir(parents=True, exist_ok=True)
-    labels = _written(folder / "labels.npy", count, (batch[1] for batch in held))
+    together = team()
+    told = (batch[1] for batch in held) if together.chief else iter(())
+    labels = _written(folder / "labels.npy", count, told)
 
     class Scored(library(model).callbacks.Callback):  # type: ignore[misc]
         """Add the score on the held-out items to an epoch's figures."""
@@ -210,13 +219,22 @@ def _score_callback(
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             if logs is None:
                 return
-            answers = _written(folder / "answers.npy", count, (answer(batch[0]) for batch in held))
-            try:
-                logs[SCORE] = float(score(labels, answers))
-            except DataError as error:
-                # Too few items, say, for any to have another of its kind.
-                tell_absent(alarms, SCORE, error)
-                logs[SCORE] = float("nan")
+            outputs = (answer(batch[0]) for batch in held)
+            if together.chief:
+                answers = _written(folder / "answers.npy", count, outputs)
+            else:
+                # Averages of variables are computed by all workers, whoever reads them.
+                deque(outputs, maxlen=0)
+
+            def judged() -> float:
+                try:
+                    return float(score(labels, answers))
+                except DataError as error:
+                    # Too few items, say, for any to have another of its kind.
+                    tell_absent(alarms, SCORE, error)
+                    return float("nan")
+
+            logs[SCORE] = together.shared(judged)
 
     return Scored()
 

@@ -188,13 +188,14 @@ def _calibrate(model: Any, samples: tuple[Floats, ...]) -> None:
     Weights and statistics that a pass in training mode changes are put back.
     """
     items = [array[:CALIBRATION_ITEMS] for array in samples]
-    before = {id(v): np.array(v) for v in model.weights}
+    before = {id(v): v.numpy() for v in model.weights}
     moving = [v for v in model.weights if _is_moving_range(v)]
     for _ in range(CALIBRATION_ROUNDS):
-        old = [np.array(v, np.float64) for v in moving]
+        old = [v.numpy().astype(np.float64) for v in moving]
         model(items[0] if len(items) == 1 else items, training=True)
         for variable, was in zip(moving, old, strict=True):
-            variable.assign(was - (was - np.array(variable, np.float64)) / (1 - DECAY))
+            now = variable.numpy().astype(np.float64)
+            variable.assign(was - (was - now) / (1 - DECAY))
     ranges = {id(v) for v in model.weights if _name(v).endswith(("_min", "_max"))}
     for variable in model.weights:
         if id(variable) not in ranges:

@@ -18,14 +18,18 @@ from edgekit.training.feed import Feed
 from edgekit.training.own_step import OwnStep, own_step
 
 
+def strategy_of(settings: TrainTable, place: Place) -> Any | None:
+    """Make the strategy of the settings, before TensorFlow begins; None for the default."""
+    if settings.strategy == "default":
+        return None
+    return importlib.import_module(f"{__package__}.{settings.strategy}").strategy(settings, place)
+
+
 @contextmanager
 def under(settings: TrainTable, place: Place) -> Iterator[None]:
     """Train under the strategy of the settings meanwhile; by default under none."""
-    if settings.strategy == "default":
-        yield
-        return
-    module = importlib.import_module(f"{__package__}.{settings.strategy}")
-    with module.strategy(settings, place).scope():
+    strategy = strategy_of(settings, place)
+    with strategy.scope() if strategy is not None else nullcontext():
         yield
 
 
