@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import brief, edgekit, once
+from conftest import answer, brief, once
 from edgekit import Project, convert
 from edgekit.converters import flatbuffer
 from edgekit.errors import ModelError
@@ -88,7 +88,7 @@ def test_every_precision_of_a_tflite_is_what_it_says(
 
 def test_convert_refuses_a_quantized_tflite(digits_run: Path, tmp_path: Path) -> None:
     project = digits_run / "project"
-    done = edgekit(
+    done = answer(
         "convert",
         project / "build/digits/int8/model.tflite",
         "--data",
@@ -102,7 +102,7 @@ def test_convert_refuses_a_quantized_tflite(digits_run: Path, tmp_path: Path) ->
 
 def test_compress_refuses_a_tflite(digits_run: Path, tmp_path: Path) -> None:
     project = digits_run / "project"
-    done = edgekit(
+    done = answer(
         "compress",
         project / "build/digits/float32/model.tflite",
         "--prune",
@@ -135,10 +135,11 @@ def test_real_files_are_refused_when_nothing_can_be_made_of_them(
     assert refused.value.code == code
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_stateful_float_file_is_reset_between_items(test_data: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "data.npz", x=rng.random((40, 28, 28), np.float32), y=np.arange(40) % 10)
-    done = edgekit(
+    done = answer(
         "convert",
         test_data / "misc_tflite/trained_lstm.tflite",
         "--data",

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import edgekit
+from conftest import answer
 from edgekit.pipeline.feeding import balanced
 
 MODEL = """
@@ -36,6 +36,7 @@ def project(folder: Path, data: str = "", train: str = "") -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("lent_worker")
 @pytest.mark.parametrize(
     ("data", "train", "code", "words"),
     [
@@ -52,9 +53,7 @@ def test_faults_of_the_project_are_named(
 ) -> None:
     # Weights that nobody asks for are a column that the model does not take.
     column = "" if "sample_weights" in train else 'group = "weight"\n'
-    done = edgekit(
-        "train", cwd=project(tmp_path, data if "group" in data else column + data, train)
-    )
+    done = answer("train", cwd=project(tmp_path, data if "group" in data else column + data, train))
     assert done.returncode == 2
     assert code in done.stderr
     assert words in " ".join(done.stderr.split())
@@ -66,10 +65,11 @@ def test_balanced_classes_count_alike() -> None:
     assert weights[3] == 1
 
 
+@pytest.mark.usefixtures("lent_worker")
 def test_validation_is_in_the_history_and_its_overlap_is_told(tmp_path: Path) -> None:
     weights = 'class_weights = "balanced"\naugment = { GaussianNoise = 0.1 }'
     validation = 'group = "weight"\nvalidation = "other.npz"'
-    done = edgekit("train", "--json", cwd=project(tmp_path, validation, weights))
+    done = answer("train", "--json", cwd=project(tmp_path, validation, weights))
     assert done.returncode == 0, done.stderr
     assert "10 of 10 items of the validation data (other.npz)" in " ".join(done.stderr.split())
     assert json.loads(done.stdout)
