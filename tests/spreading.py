@@ -25,7 +25,11 @@ JOBS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "prune": ("prune", (), False),
     "cluster after prune": ("cluster", ("prune",), True),
     "quantization_aware": ("quantization_aware", (), False),
-    "quantization_aware after prune, cluster": ("quantization_aware", ("prune", "cluster"), False),
+    "quantization_aware after prune and cluster": (
+        "quantization_aware",
+        ("prune", "cluster"),
+        False,
+    ),
     "channels keras3": ("channels", (), True),
     "channels keras2": ("channels", (), False),
 }

@@ -76,7 +76,7 @@ def test_every_scheme_on_two_devices_as_on_one(tmp_path: Path) -> None:
     # Exactly the share that was asked for, of each kernel.
     assert every["prune"]["zeros"] == [[0.5, 0.5], [0.5, 0.5]]
     # What earlier schemes made is kept: half of the weights are zero, and few are different.
-    for name in ("cluster after prune", "quantization_aware after prune, cluster"):
+    for name in ("cluster after prune", "quantization_aware after prune and cluster"):
         assert every[name]["zeros"][1] == every[name]["zeros"][0]
         assert min(every[name]["zeros"][1]) >= 0.5
     assert max(every["cluster after prune"]["unique"][1]) <= 4

@@ -132,7 +132,8 @@ def test_model_file_is_fine_tuned_by_two_workers_in_a_sandbox(tmp_path: Path) ->
         text=True,
         check=False,
     )
-    assert (tmp_path / "build" / "small" / "float32.tflite").exists(), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "build" / "small" / "float32" / "model.tflite").exists()
     (folder,) = (tmp_path / ".edgekit" / "runs").iterdir()
     assert {"worker-0.txt", "worker-1.txt"} <= {one.name for one in folder.iterdir()}
     # Nothing is logged of several workers: no empty folder stays for it.
