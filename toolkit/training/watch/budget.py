@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 # Seconds that watching may take of the shortest training.
-LEAST = 0.5
+LEAST = 0.25
 # By the clock, and of computing: a look may keep more cores busy than a step does, and on a machine
 # that others use the clock is theirs.
 CLOCKS: Mapping[str, Callable[[], float]] = {

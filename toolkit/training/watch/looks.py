@@ -15,7 +15,7 @@ from edgekit.training.watch.steps import TracedStep
 
 LOG = logging.getLogger(__name__)
 # What is traced for the first look, beside training's own first step: what that is of it.
-SHARES = {"graph": 0.3, "gradients": 1.0, "items": 0.3}
+SHARES = {"graph": 0.05, "gradients": 0.5, "items": 0.1}
 # Workers ask their chief after so many steps whether there is time for a look.
 APART = 20
 
