@@ -4,6 +4,7 @@ what an image would run is run here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -25,7 +26,8 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from conftest import answer
-from edgekit.containers.manifest import USER
+from edgekit.containers import hashes
+from edgekit.containers.manifest import MARK, USER
 from edgekit.errors import ProjectError
 from edgekit.project import Project
 
@@ -119,7 +121,8 @@ def test_images_are_linted_pinned_and_run_by_nobody(written: Path, kind: str) ->
     assert users == [f"{USER}:{USER}"]
     assert text.count("\nFROM ") == 2
     assert ("/healthz" in text) == (kind == "serving")
-    listed = (written / f"requirements-{kind}.txt").read_text().splitlines()[1:]
+    _, why, *listed = (written / f"requirements-{kind}.txt").read_text().splitlines()
+    assert "edgekit containers --hashes" in why
     pins = dict(line.split("==") for line in listed)
     assert {name: metadata.version(name) for name in pins} == pins
     assert ("tensorflow" in pins) == (kind == "training")
@@ -171,6 +174,35 @@ def test_canary_leaves_a_stable_pod_and_a_missing_package_is_named(
     with pytest.raises(ProjectError, match="starlette is not installed") as told:
         requirements.requirements(("serve",), requirements.NOT_SERVING)
     assert told.value.code == "EK-CONTAINERS-002"
+
+
+def test_hashes_are_of_wheels_beside_the_files_and_all_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "edgekit-0.1.0-py3-none-any.whl").write_bytes(b"a wheel")
+    digest = hashlib.sha256(b"a wheel").hexdigest()
+    text = f"{MARK}: Python.\nedgekit==0.1.0\n"
+    assert hashes.with_hashes(text, tmp_path).endswith(f"edgekit==0.1.0 --hash=sha256:{digest}\n")
+    # Nothing listens there: the index is away.
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with pytest.raises(ProjectError, match="none is written") as told:
+        hashes.with_hashes(f"{text}click==8.1.8\n", tmp_path)
+    assert told.value.code == "EK-CONTAINERS-004"
+
+
+def test_another_bundle_than_the_one_that_was_named_goes_into_no_image(
+    written: Path, tmp_path: Path
+) -> None:
+    text = (written / "serving.Dockerfile").read_text()
+    (digest,) = re.findall(r"^ARG BUNDLE_SHA256=(.*)$", text, re.MULTILINE)
+    (line,) = re.findall(r"^RUN (python -c .*BUNDLE_SHA256.*)$", text, re.MULTILINE)
+    line = line.replace("/model/bundle.tar.gz", str(tmp_path / "dist" / "digits-1.tar.gz"))
+    for content, code in ((b"", 0), (b"another", 1)):
+        (tmp_path / "dist" / "digits-1.tar.gz").write_bytes(content)
+        environment = {**os.environ, "BUNDLE_SHA256": digest}
+        done = subprocess.run(["sh", "-ec", line], env=environment, check=False)
+        assert done.returncode == code
 
 
 def run_lines(text: str) -> list[str]:

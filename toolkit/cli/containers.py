@@ -9,7 +9,15 @@ import click
 
 from edgekit.cli.console import print_json
 from edgekit.cli.help import documented
-from edgekit.cli.options import FOLDER, common, force_option, model_option, option, project_option
+from edgekit.cli.options import (
+    FOLDER,
+    common,
+    flag,
+    force_option,
+    model_option,
+    option,
+    project_option,
+)
 from edgekit.cli.project import project_of
 
 
@@ -23,6 +31,10 @@ from edgekit.cli.project import project_of
     "Where they are written, below the project.",
     type=FOLDER,
     default=Path("deploy"),
+)
+@flag(
+    "--hashes",
+    "Ask the package index for the sha256 of each file that the images install, and pin it.",
 )
 @force_option
 @project_option
@@ -39,7 +51,7 @@ def command(**options: Any) -> int:
 
     project = project_of({**options, "model": None})
     folder = project.root / options["output"]
-    written = api.container_files(project, folder, options["force"])
+    written = api.container_files(project, folder, options["force"], options["hashes"])
     if options["as_json"]:
         print_json({"written": [str(path) for path in written]})
     elif not options["quiet"]:
@@ -47,4 +59,6 @@ def command(**options: Any) -> int:
 
         for path in written:
             click.echo(shown(path))
+        if options["hashes"]:
+            click.echo("hashes: from the wheels in the folder, else from the index that pip asks")
     return 0

@@ -39,8 +39,14 @@ def training_file(folder: str) -> str:
     )
 
 
-def serving_file(folder: str, bundle: str) -> str:
-    """Return the Dockerfile of an image that serves a bundle, by default ``bundle``."""
+def serving_file(folder: str, bundle: str, digest: str = "") -> str:
+    """Return the Dockerfile of an image that serves a bundle, by default ``bundle``.
+
+    Its sha256 is ``digest``: no other goes into an image.
+    """
+    content = f"hashlib.sha256(open('{BUNDLE}', 'rb').read()).hexdigest()"
+    told = "'not the bundle of BUNDLE_SHA256'"
+    check = f"import hashlib, sys; sys.exit(0 if {content} == '${{BUNDLE_SHA256}}' else {told})"
     ask = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}/healthz', timeout=2)"
     serve = ["edgekit", "serve", BUNDLE, "--host", "0.0.0.0", "--port", str(PORT)]  # noqa: S104
     return _file(
@@ -48,7 +54,9 @@ def serving_file(folder: str, bundle: str) -> str:
         folder,
         [
             f"ARG BUNDLE={bundle}",
+            f"ARG BUNDLE_SHA256={digest}",
             f"COPY ${{BUNDLE}} {BUNDLE}",
+            f'RUN python -c "{check}"',
             f"RUN mkdir {STATE} && chown {USER}:{USER} {STATE}",
             f"WORKDIR {STATE}",
             f"USER {USER}:{USER}",
@@ -74,6 +82,8 @@ def _file(kind: str, folder: str, rest: Sequence[str]) -> str:
     lines = [
         f"{MARK}; build it in the project's folder:",
         f"#   docker build --file {where}{kind}.Dockerfile --tag NAME:TAG .",
+        "# A tag, since only a registry knows its digest: docker buildx imagetools inspect TAG",
+        "# prints it, for --build-arg BASE=python@sha256:DIGEST.",
         f"ARG BASE=python:{platform.python_version()}-slim",
         "FROM ${BASE} AS build",
         "ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1",

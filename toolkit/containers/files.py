@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.containers import docker
+from edgekit.containers.hashes import unhashed, with_hashes
 from edgekit.containers.manifest import MARK
 from edgekit.containers.requirements import NOT_SERVING, requirements
 from edgekit.containers.serving import serving_manifests
@@ -20,25 +22,31 @@ WHEELS = (
 )
 
 
-def containers(project: Project, name: str, folder: str) -> Mapping[str, str]:
+def containers(project: Project, name: str, folder: str, hashes: bool = False) -> Mapping[str, str]:
     """Return the texts of the files, for a model that is called so.
 
     ``folder`` is theirs below the project. Images that train are of models of one's own function,
     and manifests of what ``[containers]`` and ``[train.kubernetes]`` name an image for. Raises
-    :class:`ProjectError` where a package is not installed whose version would be pinned.
+    :class:`ProjectError` where a package is not installed whose version would be pinned, and with
+    ``hashes``, which asks the package index, where one is not to be had.
     """
     files = {"wheels/README.txt": WHEELS}
     bundle = docker.newest_bundle(project.root)
-    files |= _image(docker.SERVING, docker.serving_file(folder, bundle), folder)
-    files["requirements-serving.txt"] = requirements(("serve",), NOT_SERVING)
+    path = project.root / bundle
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    files |= _image(docker.SERVING, docker.serving_file(folder, bundle, digest), folder)
+    listed = {"requirements-serving.txt": requirements(("serve",), NOT_SERVING)}
     if project.containers.image:
         files["serving.yaml"] = serving_manifests(name, project.containers)
     if is_reference(project.model.source):
         files |= _image(docker.TRAINING, docker.training_file(folder), folder)
         recorded = ("mlflow",) if project.record.mlflow else ()
-        files["requirements-training.txt"] = requirements(recorded)
+        listed["requirements-training.txt"] = requirements(recorded)
     if project.train.kubernetes.image and project.train.strategy == MULTI_WORKER:
         files["training.yaml"] = manifests(name, project.train, text_of(project.origin))
+    wheels = project.root / folder / "wheels"
+    for file, text in listed.items():
+        files[file] = with_hashes(text, wheels) if hashes else unhashed(text)
     return files
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.containers import MARK, containers, manifests
+from edgekit.containers.docker import newest_bundle
 from edgekit.containers.files import text_of
-from edgekit.errors import ProjectError
+from edgekit.errors import BundleError, ProjectError
+from edgekit.gate.lock import FILE as LOCK
+from edgekit.gate.lock import read_lock
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.project import Project
 from edgekit.store import write_text, writing
+from edgekit.targets.bundles.contents import MANIFEST
+from edgekit.targets.bundles.reading import read_archive
+
+LOG = logging.getLogger("edgekit")
 
 FILE = "training.yaml"
 
@@ -26,17 +36,42 @@ def training_manifests(project: Project, folder: Path, force: bool = False) -> P
     return path
 
 
-def container_files(project: Project, folder: Path, force: bool = False) -> tuple[Path, ...]:
+def container_files(
+    project: Project, folder: Path, force: bool = False, hashes: bool = False
+) -> tuple[Path, ...]:
     """Write Dockerfiles, what they install, and Kubernetes manifests into a folder.
 
-    Raises :class:`ProjectError` for a folder outside the project, whose files no build would see,
-    and where a file of the user's is there, unless it is to be forced.
+    With ``hashes`` the package index is asked for the sha256 of what they install. A bundle whose
+    model the lock does not name is warned of. Raises :class:`ProjectError` for a folder outside the
+    project, whose files no build would see, where a file of the user's is there, unless it is to be
+    forced, and where a hash is not to be had.
     """
     below = Path(os.path.relpath(folder.resolve(), project.root.resolve())).as_posix()
     if below.startswith(".."):
         message = f"{folder} lies outside the project, where no build of its images sees it"
         raise ProjectError("EK-CONTAINERS-003", message, "name a folder below the project")
-    return _write(containers(project, _name(project), below), folder, force)
+    texts = containers(project, _name(project), below, hashes)
+    paths = _write(texts, folder, force)
+    _hold_to_lock(project.root / LOCK, project.root / newest_bundle(project.root))
+    return paths
+
+
+def _hold_to_lock(lock: Path, bundle: Path) -> None:
+    """Warn of a bundle whose model is not what the lock has for its target."""
+    if not lock.is_file() or not bundle.is_file():
+        return
+    try:
+        files = read_archive(bundle)
+        manifest = json.loads(files[MANIFEST])
+        content, target = files[manifest["model"]["file"]], manifest["target"]
+    except (BundleError, KeyError, ValueError, TypeError):
+        return
+    digest = hashlib.sha256(content).hexdigest()
+    locked = [entry.sha256 for entry in read_lock(lock) if entry.tag.target == target]
+    if locked and digest not in locked:
+        told = "warning EK-CONTAINERS-005: %s holds the model %s, and %s has %s for %s"
+        named = " and ".join(one[:12] for one in locked)
+        LOG.warning(told, bundle.name, digest[:12], lock.name, named, target)
 
 
 def _name(project: Project) -> str:
