@@ -131,7 +131,7 @@ private fun arrayText(tensor: TensorFeatures, values: FloatArray): String {
 
 private const val DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-/** Return bytes in base64: java.util has it from Android 8 on, android.util on Android alone. */
+/** Return bytes in base64: java.util has it from Android 8 on, and what is older only on a device. */
 private fun base64(content: ByteArray): String {
     val text = StringBuilder(content.size / 3 * 4 + 4)
     for (at in content.indices step 3) {
