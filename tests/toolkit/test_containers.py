@@ -205,6 +205,21 @@ def test_another_bundle_than_the_one_that_was_named_goes_into_no_image(
         assert done.returncode == code
 
 
+def test_bundle_whose_model_the_lock_does_not_have_is_warned_of(
+    digits_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left_out = shutil.ignore_patterns("store", "logs")
+    root = shutil.copytree(digits_run / "project", tmp_path / "project", ignore=left_out)
+    assert answer("lock", "--update", cwd=root).returncode == 0
+    assert answer("containers", cwd=root).returncode == 0
+    assert "EK-CONTAINERS-005" not in caplog.text
+    lock = root / "edgekit.lock"
+    lock.write_text(re.sub(r'(?m)^(sha256 = )"[0-9a-f]{64}"', rf'\1"{"0" * 64}"', lock.read_text()))
+    assert answer("containers", cwd=root).returncode == 0
+    assert "EK-CONTAINERS-005" in caplog.text
+    assert "edgekit.lock has 000000000000 for linux-x86_64" in caplog.text
+
+
 def run_lines(text: str) -> list[str]:
     """What a Dockerfile runs in its first stage."""
     stage = text.split("\nFROM ")[1]
