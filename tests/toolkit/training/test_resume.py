@@ -116,10 +116,10 @@ for function in sys.argv[2:]:
     falling(function, f"{function} cut", (4, 13, 32) if function.startswith("keras") else (32,))
     if function == "keras3":
         shutil.copytree(folder / "keras3 cut", folder / "damaged")
+        (state,) = (folder / "damaged").rglob("step-000000030.state")
+        state.write_bytes(state.read_bytes()[:-7])
+        outcomes["damaged"] = train("keras3", "damaged")
     outcomes[f"{function} cut"] = train(function, f"{function} cut")
-(state,) = (folder / "damaged").rglob("step-000000030.state")
-state.write_bytes(state.read_bytes()[:-7])
-outcomes["damaged"] = train("keras3", "damaged")
 (folder / "outcomes.json").write_text(json.dumps(outcomes))
 """
 KILLED = """
@@ -139,21 +139,37 @@ def prepare(folder: Path, model: str = MODEL) -> None:
     subprocess.run([sys.executable, "-c", DATA, folder / "train.npz"], check=True)
 
 
-@pytest.fixture(scope="session")
-def outcomes(shared: Path) -> dict[str, Any]:
+def fallen(folder: Path, *functions: str) -> dict[str, Any]:
     """Weights, history and notices by case, of trainings that an exception ended at a step."""
 
     def make(folder: Path) -> None:
         prepare(folder)
-        tensorflow_script(TRAIN + FALLEN, folder, "keras3", "keras2", "own3", "own2")
+        tensorflow_script(TRAIN + FALLEN, folder, *functions)
 
-    return dict(json.loads((once(shared / "resumed", make) / "outcomes.json").read_text()))
+    return dict(json.loads((once(folder, make) / "outcomes.json").read_text()))
 
 
-@pytest.mark.parametrize("generation", ["keras3", "keras2", "own3", "own2"])
+@pytest.fixture(scope="session")
+def outcomes(shared: Path) -> dict[str, Any]:
+    """The outcomes of Sequential models of both generations."""
+    return fallen(shared / "resumed", "keras3", "keras2")
+
+
+@pytest.mark.parametrize("generation", ["keras3", "keras2"])
 def test_training_cut_off_in_mid_epoch_ends_with_the_same_bits(
     outcomes: dict[str, Any], generation: str
 ) -> None:
+    check_same_bits(outcomes, generation)
+
+
+@pytest.mark.slow
+def test_subclassed_models_that_were_cut_off_end_with_the_same_bits(shared: Path) -> None:
+    outcomes = fallen(shared / "resumed-own", "own3", "own2")
+    for generation in ("own3", "own2"):
+        check_same_bits(outcomes, generation)
+
+
+def check_same_bits(outcomes: dict[str, Any], generation: str) -> None:
     whole, cut = outcomes[generation], outcomes[f"{generation} cut"]
     assert whole["trained"]["resumed"] == 0
     # Every third step was saved, and the end of each epoch of 13.
