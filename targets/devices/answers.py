@@ -35,6 +35,8 @@ def check_result(result: Json, mode: str, ids: Collection[str]) -> None:
     for name, told in models.items():
         if not isinstance(told, Mapping):
             raise ValueError(f"result.models.{str(name)[:40]} is not a table")
+        if mode == "memory":
+            _check_numbers(told, ("activation_bytes",), f"result.models.{name[:40]}")
         if mode == "evaluate":
             _check_numbers(told, EVALUATED, f"result.models.{name[:40]}")
             if not {"peak_bytes", "baseline_bytes"} <= told.get("memory", {}).keys():

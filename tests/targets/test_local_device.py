@@ -22,6 +22,7 @@ from edgekit.contracts.runner import typed
 from edgekit.errors import DeviceError, ExitCode, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices import Device
+from edgekit.targets.devices.answers import check_result
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.targets.runners.probe import probe_model
@@ -283,6 +284,13 @@ def test_result_that_is_none_is_refused_and_says_what_is_wrong(
         planted(tmp_path, action).run(typed(request(tmp_path)))
     assert caught.value.code == "EK-RUNNER-009"
     assert why in caught.value.hint
+
+
+def test_answer_about_memory_without_its_bytes_is_refused() -> None:
+    result = {"runtime": "planted", "version": "1", "models": {"tiny": {}}}
+    with pytest.raises(ValueError, match=r"tiny\.activation_bytes is not"):
+        check_result(result, "memory", ["tiny"])
+    check_result({**result, "models": {"tiny": {"activation_bytes": 7}}}, "memory", ["tiny"])
 
 
 @pytest.mark.parametrize(
