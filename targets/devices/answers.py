@@ -22,7 +22,7 @@ READINGS = frozenset("at busy frequency_hz load1 own stolen temperature_c thrott
 
 
 def check_result(result: Json, mode: str, ids: Collection[str]) -> None:
-    """Raise ValueError where a runner's result is none for a request of this mode and models."""
+    """Raise ValueError where a result does not answer a request of this mode and models."""
     if not isinstance(result, Mapping):
         raise ValueError("result is not a table")
     check_values(result, "result")

@@ -18,7 +18,7 @@ import numpy as np
 
 from edgekit.compression.channel_stage import ChannelJob, recover
 from edgekit.compression.channels import ChannelPlan, shrink
-from edgekit.compression.replicas import of_one_mind
+from edgekit.compression.replicas import agreeing
 from edgekit.compression.scheme import LayerPlan
 from edgekit.compression.schemes import SCHEMES
 from edgekit.compression.stage import RecoveryTraining, SchemeJob, tune
@@ -48,7 +48,7 @@ def tune_scheme(
     with _spread(recovery, place, trust=False) as (strategy, teacher):
         plan = scheme.plan(load(work.model), work.table)
         samples = tuple(np.load(path) for path in work.samples)
-        with strategy.scope(), of_one_mind():
+        with strategy.scope(), agreeing():
             wrapped, facts = tune(scheme, work, plan, samples, recovery, partial, heard, teacher)
             return {**facts, "weights": _digest(wrapped)}
 

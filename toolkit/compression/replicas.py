@@ -18,7 +18,7 @@ DECAY = 0.999
 
 
 @contextmanager
-def of_one_mind() -> Iterator[None]:
+def agreeing() -> Iterator[None]:
     """Let wrappers that are made and trained meanwhile hold the same values in all replicas.
 
     Without a strategy it changes nothing.

@@ -90,7 +90,7 @@ def check_data_file(path: Path) -> None:
 
 
 def is_picture_folder(path: Path) -> bool:
-    """Tell whether a path is a folder that is read as pictures; one that is none is not refused."""
+    """Tell whether a path is a folder that is read as pictures; any other is not refused here."""
     kind = next((kind for kind in FORMATS if kind.matches(path)), None) if path.is_dir() else None
     return kind is not None and kind.read is image_folder.read
 

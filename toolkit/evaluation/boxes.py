@@ -308,7 +308,7 @@ def problem(labels: Array) -> str:
         return "they are not floats [N, boxes, 5]"
     used = labels[labels[..., 0] >= 0]
     if (np.rint(labels[..., 0]) != labels[..., 0]).any():
-        return "the first of the five is no whole number, and it is the class"
+        return "the first of the five is not a whole number, and it is the class"
     if not ((used[:, 1:5] >= -0.5) & (used[:, 1:5] <= 1.5)).all():
         far = float(used[:, 1:5].flat[np.argmax(np.abs(used[:, 1:5]))])
         return f"a coordinate is {far:.6g}, and they are shares of the picture, 0 to 1"

@@ -111,10 +111,10 @@ def _with(facts: Mapping[str, Json], said: Mapping[str, Json]) -> Mapping[str, J
 def _together(run: Run, recovery: stage.RecoveryTraining, tune: Tune) -> Mapping[str, Json]:
     """Let all processes of a strategy ``tune``, and return what the first heard and noticed."""
 
-    def members(places: Sequence[Place]) -> list[cluster.Member]:
+    def processes(places: Sequence[Place]) -> list[cluster.Member]:
         return [_member(run, place, tune) for place in places]
 
-    done = cluster.together(members, recovery.finetuning.settings)
+    done = cluster.together(processes, recovery.finetuning.settings)
     for death in done.deaths:
         fix = "nothing: training went on from the last state; if it comes again, look at its memory"
         run.advise(Advice("EK-NOTE-130", "warning", death, fix))

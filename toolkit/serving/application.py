@@ -93,9 +93,9 @@ class Application:
 
     async def _model(self, request: Request) -> Response:
         """Answer about the model, and count how that went."""
-        began, self_ = time.monotonic(), self.metrics
+        began, counters = time.monotonic(), self.metrics
         call = Call(request, began + self.bounds.seconds)
-        self_.in_flight.inc()
+        counters.in_flight.inc()
         try:
             response = await self._answered(call)
         except Refused as error:
@@ -104,14 +104,14 @@ class Application:
             # Nobody reads it; the code is nginx's for a client that went away.
             response = _answer({"error": "the client went away"}, 499)
         finally:
-            self_.in_flight.dec()
+            counters.in_flight.dec()
             self._held -= call.bytes
         version = str(call.arm.model.number) if call.arm else ""
         arm = call.arm.source.arm if call.arm else ""
         name = self.service.name if call.arm else ""
-        self_.requests.labels(name, arm, version, str(response.status_code)).inc()
+        counters.requests.labels(name, arm, version, str(response.status_code)).inc()
         if call.items:
-            self_.seconds.labels(arm).observe(time.monotonic() - began)
+            counters.seconds.labels(arm).observe(time.monotonic() - began)
         return response
 
     async def _answered(self, call: Call) -> Response:

@@ -103,7 +103,7 @@ async def _started() -> asyncio.subprocess.Process:
 async def _exchange(
     process: asyncio.subprocess.Process, content: bytes, name: str, preprocess: Preprocess
 ) -> npt.NDArray[np.uint8] | str:
-    """Return a picture, or why it is none."""
+    """Return a picture, or why it is not one."""
     sink, source = process.stdin, process.stdout
     if sink is None or source is None:
         raise ConnectionError("the process has no pipes")
@@ -123,7 +123,7 @@ async def _exchange(
 
 def answer() -> None:
     """Decode what standard input brings, until it ends."""
-    # What a parser prints is no answer.
+    # What a parser prints is not an answer.
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

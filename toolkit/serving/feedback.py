@@ -65,7 +65,7 @@ class Feedback:
 
     @classmethod
     def read(cls, path: Path) -> Feedback:
-        """Read what earlier servers kept; a line that is none is passed over."""
+        """Read what earlier servers kept; a damaged line is passed over."""
         feedback = cls(path)
         for line in _lines(path):
             with contextlib.suppress(ValueError, TypeError, KeyError):

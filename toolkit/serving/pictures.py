@@ -126,7 +126,7 @@ def _spec(name: str, tensor: Tensor, model: Servable) -> Preprocess:
     golden = model.golden.inputs.get(name) if model.golden is not None else None
     if model.preprocess.color is None and golden is None:
         if tensor.dtype != "uint8":
-            why = "what is served is no bundle, so how they are prepared is not known"
+            why = "what is served is not a bundle, so how they are prepared is not known"
             raise Refused(
                 400, f"{takes}: {why}; send prepared numbers as .npy, or serve the bundle"
             )

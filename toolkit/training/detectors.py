@@ -28,7 +28,7 @@ def detector(model: Any, feed: Feed, settings: TrainTable) -> tuple[Any, Feed]:
     A model with boxes and scores in two outputs gives both in one meanwhile, of the same layers.
     Where the model or the settings have a loss or a step of their own, both are given back. Raises
     :class:`ProjectError`, EK-TRAIN-002, for outputs that cannot be trained, and
-    :class:`DataError`, EK-DATA-065, for labels that are no boxes of this head.
+    :class:`DataError`, EK-DATA-065, for labels that are not boxes of this head.
     """
     own = getattr(model, "optimizer", None) is not None
     if own or settings.loss is not None or settings.loop is not None:

@@ -181,7 +181,7 @@ def _yolo(
     scores = rows[:, 4:] if newer else rows[..., 4:]
     logits = _are_logits(model, output, scores, spec)
     if logits and not newer:
-        why = "objectness and classes are multiplied, and of logits that is no probability"
+        why = "objectness and classes are multiplied, and of logits that is not a probability"
         raise no_loss(repr(name), why, "let both end in a sigmoid")
     layout = spec.layout or "cxcywh"
     given = boxes.as_corners((rows.transpose(0, 2, 1) if newer else rows)[..., :4], layout)
@@ -206,7 +206,7 @@ def _are_logits(model: Any, output: Any, scores: Array, spec: BoxSpec) -> bool:
 def check_labels(column: Column, items: Array, head: Head, answers: int, classes: int) -> None:
     """Refuse true boxes ``[N, m, 5 or 6]`` that the head cannot learn.
 
-    Raises :class:`DataError` where rows are no boxes, of a class that is not scored, or more of a
+    Raises :class:`DataError` where rows are not boxes, of a class that is not scored, or more of a
     picture than there are candidates.
     """
     scored = classes - int(head.spec.background)

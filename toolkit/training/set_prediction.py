@@ -20,9 +20,9 @@ Array = npt.NDArray[Any]
 # What the class, the distance of the corners and the overlap count, in the cost as in the loss.
 CLASS, DISTANCE, OVERLAP = 2.0, 5.0, 2.0
 ALPHA, GAMMA = 0.25, 2.0
-# Below it a probability is no answer, but an underflow.
+# Below it a probability is not an answer, but an underflow.
 LEAST = 1e-6
-# The cost of a candidate that is no number: any other is taken before it.
+# The cost of a candidate that is not a number: any other is taken before it.
 WORST = 1e6
 
 
@@ -43,7 +43,7 @@ def set_prediction(head: Head) -> Callable[[Any, Any], Any]:
         if true.shape[-1] == 6:
             real &= true[..., 5] < 0.5
         real_share = tf.cast(real, tf.float32)
-        # Of what is no box no geometry is computed: it could be no number.
+        # Where there is no box the geometry could be NaN: a stand-in is computed.
         boxes = tf.where(real[..., None], true[..., 1:5], [0.25, 0.25, 0.75, 0.75])
         classes = tf.maximum(tf.cast(true[..., 0], tf.int32), 0) + int(head.spec.background)
         kinds = tf.one_hot(classes, scores.shape[-1])
@@ -129,7 +129,7 @@ def overlap(ours: Any, theirs: Any) -> Any:
 
 def assigned(cost: Array, real: Array) -> Array:
     """Return the candidate of each box ``[n, m]``, int32, by which all costs ``[n, k, m]`` of a
-    picture sum to the least; -1 for what is no box, or where there are fewer candidates.
+    picture sum to the least; -1 for what is not a box, or where there are fewer candidates.
     """
     from scipy.optimize import linear_sum_assignment
 

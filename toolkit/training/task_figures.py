@@ -91,7 +91,7 @@ def callbacks(model: Any, figure: Figure | None, feed: Feed, alarms: Alarms) -> 
 
 def tell_absent(alarms: Alarms, name: str, error: DataError | ProjectError) -> None:
     """Say that a figure has no value, and why."""
-    message = f"{name} is no figure of this training: {error.message}"
+    message = f"{name} cannot be computed in this training: {error.message}"
     alarms.add(name, Advice("EK-NOTE-211", "info", message, error.hint))
 
 

@@ -37,7 +37,7 @@ def frame(token: int, sequence: int, text: str) -> bytes:
 
 
 class LineReader:
-    """Takes bytes as they come and gives the board's lines; what is none is kept as text.
+    """Takes bytes as they come and gives the board's lines; all else is kept as text.
 
     ``damaged`` counts lines that did not arrive whole, on from what is given.
     """

@@ -312,7 +312,7 @@ def test_figure_without_a_value_is_told_and_no_epoch_is_the_best_by_it(
     # One of six is alone of its label.
     assert whole == {"val_recall_at_1": pytest.approx(5 / 6)}
     assert told == [
-        f"{name} is no figure of this training: recall_at_1: no two items have the same label"
+        f"{name} cannot be computed in this training: recall_at_1: no two items have the same label"
         for name in ("val_recall_at_1", "score")
     ]
 
@@ -388,7 +388,7 @@ def test_boxes_are_trained_as_they_are_judged(losses: dict[str, Any], head: str)
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("class last", ("EK-DATA-065", "the first of the five is no whole number")),
+        ("class last", ("EK-DATA-065", "the first of the five is not a whole number")),
         ("pixels", ("EK-DATA-065", "shares of the picture, 0 to 1")),
         ("right before left", ("EK-DATA-065", "right of a box is left of its left")),
         ("no class", ("EK-DATA-065", "not floats [N, boxes, 5]")),

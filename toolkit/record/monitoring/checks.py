@@ -166,7 +166,7 @@ def _by_itself(percent: int, golden: Golden, batch: Batch, row: MonitoredRow) ->
 
     The bundle states the median of the model alone. An app's time holds that and the app's own
     work: on the same kind of device it proves, where it is short enough, that the model is not
-    slower; where it is longer, nothing. Of another kind of device it is no reference.
+    slower; where it is longer, nothing. Of another kind of device it is not a reference.
     """
     if not row.n:
         return replace(row, message="not judged: no item was timed")
@@ -181,7 +181,7 @@ def _by_itself(percent: int, golden: Golden, batch: Batch, row: MonitoredRow) ->
     if kinds != {device}:
         other = min(kinds - {device}, default="no device")
         why = f"{model} are of {str(device)[:60]}, and these records of {other[:60]}"
-        return replace(row, message=f"{seen}; {why}, so they are no reference; {mend}")
+        return replace(row, message=f"{seen}; {why}, so they are not a reference; {mend}")
     limit = row.limit or 1.0
     within = sum(count for key, count in batch.latency.items() if bounds(key)[1] <= limit * value)
     if _binomial_tail(within, row.n, percent / 100) <= 1 - LEVEL:

@@ -150,13 +150,13 @@ def read_item(line: Mapping[str, Any], file: RawFile | None, golden: Golden) -> 
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 53:
-        raise ValueError(f"{str(value)[:30]} is no count")
+        raise ValueError(f"{str(value)[:30]} is not a count")
     return value
 
 
 def _arrays(told: Any, side: str, golden: Golden) -> dict[str, npt.NDArray[Any]]:
     if not isinstance(told, dict):
-        raise ValueError(f"{side} is no table")
+        raise ValueError(f"{side} is not a table")
     known = {one["name"] for one in golden.document["tensors"] if one["side"] == side}
     for name in told:
         if name not in known:
