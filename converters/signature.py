@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.flatbuffer import Graph, TFLiteFile
 from edgekit.converters.quantization.editing import AlignedBuffer, decode_text, pack, unpack
 from edgekit.errors import ModelError, did_you_mean
 
@@ -35,6 +35,22 @@ def chosen_signature(path: Path, file: TFLiteFile, requested: str | None) -> str
     if requested is not None or not keys:
         return requested
     return DEFAULT if DEFAULT in keys else keys[0]
+
+
+def entry(
+    file: TFLiteFile, signature: str | None
+) -> tuple[Graph, tuple[Mapping[str, int], Mapping[str, int]]]:
+    """Find the graph that runs; its inputs and outputs by name, each with its tensor's index."""
+    if file.signatures:
+        named = {one.key: one for one in file.signatures}
+        default = named.get("serving_default", file.signatures[0])
+        chosen = named.get(signature or "", default)
+        return file.graphs[chosen.graph], (chosen.inputs, chosen.outputs)
+    main = file.graphs[0]
+    return main, (
+        {main.tensors[i].name: i for i in main.inputs},
+        {main.tensors[i].name: i for i in main.outputs},
+    )
 
 
 def extract_signature(content: bytes, key: str) -> bytes:

@@ -19,7 +19,7 @@ ACTIVATIONS = {
     "Relu": "relu",
 }
 SCALED = frozenset({"Mul", "RealDiv"})
-NORMS = frozenset({"Rsqrt", "Sqrt", "Maximum", "Sum"})
+NORMS = frozenset({"Rsqrt", "Sqrt", "Maximum", "Minimum", "Sum"})
 DEEPEST = 64
 
 
@@ -58,10 +58,15 @@ def _last(nodes: Mapping[str, Any], functions: Mapping[str, Any], name: str, ind
 
 def _is_norm(nodes: Mapping[str, Any], node: Any) -> bool:
     """Tell whether a factor of a product is one over a root of a sum of squares."""
-    name, seen = _tensor(node.input[1])[0], set()
-    while (one := nodes.get(name)) is not None and one.op in NORMS and one.input:
-        seen.add(one.op)
-        name = _tensor(one.input[0])[0]
+    factors = node.input[1:] if node.op == "RealDiv" else node.input
+    return any(_is_root_of_sum(nodes, _tensor(factor)[0]) for factor in factors)
+
+
+def _is_root_of_sum(nodes: Mapping[str, Any], name: str) -> bool:
+    seen = set()
+    while (node := nodes.get(name)) is not None and node.op in NORMS and node.input:
+        seen.add(node.op)
+        name = _tensor(node.input[0])[0]
     return bool(seen & {"Rsqrt", "Sqrt"}) and "Sum" in seen
 
 

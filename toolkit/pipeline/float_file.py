@@ -9,8 +9,9 @@ from pathlib import Path
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.custom_operators import custom_operators, unsupported_operators
-from edgekit.converters.flatbuffer import Graph, Tensor, TFLiteFile
-from edgekit.converters.signature import chosen_signature, extract_signature
+from edgekit.converters.flatbuffer import Tensor, TFLiteFile
+from edgekit.converters.last_operators import last_operators
+from edgekit.converters.signature import chosen_signature, entry, extract_signature
 from edgekit.errors import ModelError
 from edgekit.models.tflite import read_content
 from edgekit.pipeline.run import Run
@@ -21,17 +22,6 @@ Specs = tuple[TensorSpec, ...]
 FILE = "model.tflite"
 # The runtime that candidates are judged on.
 JUDGE = "litert"
-# Operators that move numbers, or write them in another dtype.
-PASSING = frozenset({"DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST"})
-ACTIVATIONS = {
-    "SOFTMAX": "softmax",
-    "LOG_SOFTMAX": "log softmax",
-    "LOGISTIC": "sigmoid",
-    "ARG_MAX": "argmax",
-    "TANH": "tanh",
-    "RELU": "relu",
-    "L2_NORMALIZATION": "unit norm",
-}
 
 
 def float_reference(run: Run, model: Model) -> SavedModel:
@@ -203,35 +193,6 @@ def input_tensors(path: Path, signature: str | None = None) -> Mapping[str, Tens
     """Return the input tensors of a ``.tflite`` file, by the names that items have."""
     main, (inputs, _) = entry(flatbuffer.read(path), signature)
     return {name: main.tensors[index] for name, index in inputs.items()}
-
-
-def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[str, str]:
-    """Find the activation that each output ends in, by name; empty where there is none."""
-    main, names = entry(file, signature)
-    writers = {index: node for node in main.nodes for index in node.outputs}
-    activations = {}
-    for name, index in names[1].items():
-        node = writers.get(index)
-        while node is not None and node.operator in PASSING:
-            node = writers.get(node.inputs[0])
-        activations[name] = ACTIVATIONS.get(node.operator, "") if node else ""
-    return activations
-
-
-def entry(
-    file: TFLiteFile, signature: str | None
-) -> tuple[Graph, tuple[Mapping[str, int], Mapping[str, int]]]:
-    """Find the graph that runs; its inputs and outputs by name, each with its tensor's index."""
-    if file.signatures:
-        named = {one.key: one for one in file.signatures}
-        default = named.get("serving_default", file.signatures[0])
-        chosen = named.get(signature or "", default)
-        return file.graphs[chosen.graph], (chosen.inputs, chosen.outputs)
-    main = file.graphs[0]
-    return main, (
-        {main.tensors[i].name: i for i in main.inputs},
-        {main.tensors[i].name: i for i in main.outputs},
-    )
 
 
 def _shape(sizes: tuple[int, ...]) -> tuple[int | None, ...]:

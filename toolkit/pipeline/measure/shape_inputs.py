@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import Graph
+from edgekit.converters.signature import entry
 from edgekit.errors import DataError
-from edgekit.pipeline.float_file import entry
 from edgekit.types import SavedModel
 
 Shape = npt.NDArray[np.int64]
