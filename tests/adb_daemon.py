@@ -15,7 +15,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import threading
@@ -26,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from edgekit.loopback import free_port
 
 HEADER = struct.Struct("<6I")
 PIECE = struct.Struct("<BI")
@@ -312,9 +313,7 @@ class AdbDaemon:
 @contextlib.contextmanager
 def adb_server(home: Path) -> Iterator[None]:
     """An adb server of its own, with its own keys: what adb is here, in this process too."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home.mkdir(parents=True, exist_ok=True)
     own = {
         "ANDROID_ADB_SERVER_PORT": str(port),

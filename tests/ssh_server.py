@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from edgekit.loopback import free_port
+
 # It starts itself again, and must be called by its whole path.
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or ""
 PRIVILEGE_SEPARATION = Path("/run/sshd")
@@ -44,7 +46,7 @@ class SshServer:
     def __init__(self, folder: Path, wrapper: str = "", path: str = "") -> None:
         self.folder = folder
         self.home = folder / "home"
-        self.port = _free_port()
+        self.port = free_port()
         self.user = getpass.getuser()
         self.host_key, self.key = folder / "host", folder / "id"
         self.known_hosts, self.config = folder / "known_hosts", folder / "ssh_config"
@@ -228,12 +230,6 @@ SetEnv {pairs}
 def _word(value: object) -> str:
     """A value for ssh_config. A path may hold blanks; to ProxyJump quotes are a part of a name."""
     return f'"{value}"' if isinstance(value, Path) else str(value)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind((LOCALHOST, 0))
-        return int(found.getsockname()[1])
 
 
 class Link:

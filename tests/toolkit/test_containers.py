@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from conftest import answer
 from edgekit.containers import hashes
 from edgekit.containers.manifest import MARK, USER
 from edgekit.errors import ProjectError
+from edgekit.loopback import free_port
 from edgekit.project import Project
 
 PROJECT = """[model]
@@ -274,9 +274,7 @@ def _serve(written: Path, text: str, place: Path, bundle: Path) -> None:
         quicker = {**os.environ, "PIP_NO_COMPILE": "1"}
         subprocess.run(["sh", "-ec", line], cwd=build, check=True, capture_output=True, env=quicker)
     entry = json.loads(re.findall(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)[0])
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(place / "edgekit" / "bin" / entry[0]), *entry[1:-1], str(port)]
     command = [word.replace("/model/bundle.tar.gz", f"{place}/bundle.tar.gz") for word in command]
     environment = {"PATH": os.environ["PATH"], "HOME": str(state), "TMPDIR": str(state)}

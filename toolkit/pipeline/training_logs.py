@@ -6,18 +6,17 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.loopback import LOOPBACK, free_port
 from edgekit.pipeline.plan import LOGS, Options, Plan
 from edgekit.process import end_group
 from edgekit.project import Project
 
-LOOPBACK = "127.0.0.1"
 # As :func:`edgekit.pipeline.watching.watching` names them: another folder is not ours to remove.
 NAME = re.compile(r"[a-z_]+-[0-9a-f]{8}")
 # It ends with who started it, however that ends.
@@ -53,7 +52,7 @@ def serve_logs(project: Project, options: Options) -> Iterator[str]:
     """
     folder = Plan.of_model(project, options).logs
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-c", START, str(os.getpid()), "--logdir", str(folder)]
     process = subprocess.Popen(
         [*command, "--host", LOOPBACK, "--port", str(port), "--load_fast", "false"],
@@ -66,13 +65,6 @@ def serve_logs(project: Project, options: Options) -> Iterator[str]:
         yield f"http://{LOOPBACK}:{port}/"
     finally:
         end_group(process)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind((LOOPBACK, 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def training_logs(output: Path) -> tuple[TrainingLog, ...]:

@@ -20,7 +20,6 @@ from edgekit.serving.feedback import Feedback
 from edgekit.serving.limits import Bounds
 from edgekit.serving.service import Service
 
-LOOPBACK = "127.0.0.1"
 # Bytes of a request's head, above which a connection is closed.
 LARGEST_HEAD = 64 << 10
 # Seconds over the time of a request that an end may take.

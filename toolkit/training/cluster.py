@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError, WorkerDied
+from edgekit.loopback import LOOPBACK, held_port
 from edgekit.process import tail
 from edgekit.project.strategies import PARAMETER_SERVER, STRATEGIES
 from edgekit.project.train import TrainTable
@@ -23,7 +23,6 @@ RESTARTS = 3
 # Seconds in which a process that died is noticed after one that failed because of that.
 NOTICED = 2.0
 PORT_TAKEN = "Could not start gRPC server"
-LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -58,20 +57,12 @@ def places(settings: TrainTable) -> tuple[Place, ...]:
         counts = {CHIEF: 1, **counts, SERVER: 1}
     with contextlib.ExitStack() as held:
         cluster = {
-            task: tuple(f"{LOOPBACK}:{held.enter_context(_port())}" for _ in range(count))
+            task: tuple(f"{LOOPBACK}:{held.enter_context(held_port())}" for _ in range(count))
             for task, count in counts.items()
         }
     return tuple(
         Place(cluster, task, index) for task, count in counts.items() for index in range(count)
     )
-
-
-@contextlib.contextmanager
-def _port() -> Iterator[int]:
-    """Find a free port, and hold it meanwhile."""
-    with socket.socket() as held:
-        held.bind((LOOPBACK, 0))
-        yield held.getsockname()[1]
 
 
 def together(

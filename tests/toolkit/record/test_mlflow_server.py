@@ -26,6 +26,7 @@ from registering import run_with_files
 from tracking import Book, answering, kept, new_book, recording, workshop
 
 from conftest import EDGEKIT, edgekit, once
+from edgekit.loopback import free_port
 
 pytestmark = pytest.mark.slow
 __all__ = ["new_book", "workshop"]
@@ -61,9 +62,7 @@ class Server:
 
     def start(self) -> None:
         if not self.port:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
+            self.port = free_port()
         command = [self.python, "-m", "mlflow", "server", "--port", self.port, "--workers", 1]
         command += ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
         command += ["--artifacts-destination", self.folder / "artifacts"]

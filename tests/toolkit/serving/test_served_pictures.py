@@ -174,7 +174,7 @@ def test_sixteen_bits_and_numbers_beside_pictures_are_refused(server: Server) ->
     [
         ((None, 4), "float32", None, "but items shaped [4]"),
         ((None, 8, 8, 7), "float32", None, "but items shaped [8, 8, 7]"),
-        ((None, 8, 8, 1), "float32", None, "no bundle"),
+        ((None, 8, 8, 1), "float32", None, "not a bundle"),
         ((None, 8, 8, 1), "float32", np.full((2, 8, 8, 1), 16, np.uint8), "values up to 16"),
         ((None, 8, 8, 1), "float32", np.full((2, 8, 8, 1), 200, np.float32), "arrays of float32"),
         ((None, 8, 8, 1), "float32", np.full((2, 8, 8, 1), 200, np.uint8), ""),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ from distributing import OWN, STEPS, prepare, settings, training
 from forking import tensorflow_script
 
 from conftest import EDGEKIT, once
+from edgekit.loopback import free_port
 from edgekit.process import Limits
 from edgekit.project.train import TrainTable
 from edgekit.training import cluster
@@ -66,12 +66,6 @@ if watching:
     events.Reload()
     (partial / "tags").write_text("\\n".join(events.Tags()["tensors"]))
 """
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def state(folder: Path) -> State:

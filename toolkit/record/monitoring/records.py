@@ -274,7 +274,7 @@ def _table(table: Any, name: str, most: int) -> dict[int, int]:
 
 def _count(value: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MOST_COUNT:
-        raise ValueError(f"{name[:60]} is {str(value)[:30]}, and no count")
+        raise ValueError(f"{name[:60]} is {str(value)[:30]}, which is not a count")
     return value
 
 

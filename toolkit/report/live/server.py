@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError, ServeError
+from edgekit.loopback import LOOPBACK
 from edgekit.report.document import plain
 from edgekit.report.html.live import POLICY_OF_OTHERS, live_page, refusal_page
 from edgekit.report.live.state import live_run
 
-LOOPBACK = "127.0.0.1"
 # Names that a browser on this machine may use; any other was pointed here from outside.
 NAMES = (LOOPBACK, "localhost", "[::1]")
 SECONDS = 10
