@@ -180,6 +180,9 @@ def _kind(constraint: Any) -> str:
     mapping = getattr(constraint, "mapping", None)
     if mapping is not None:
         return "{" + ", ".join(f"{name}: {_kind(one)}" for name, one in mapping.items()) + "}"
+    replicas = getattr(constraint, "_value_specs", None)
+    if replicas:
+        return f"{' and '.join(dict.fromkeys(map(_kind, replicas)))} in a replica"
     if hasattr(constraint, "value"):
         return f"{PYTHON}{constraint.value!r}"[:80]
     return str(constraint)[:80]

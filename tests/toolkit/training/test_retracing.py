@@ -34,7 +34,16 @@ def body(x): return x * 2
 def outer(x): return inner(x) + tf.reduce_sum(inner(x[:2]))
 @tf.function
 def inner(x): return x + 1
+@tf.function
+def replicated(x, k): return x * k
+def replica(x):
+    return replicated(x[:2], now)
+@tf.function
+def spread(x): return mirrored.run(steady, (x,))
 
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 said = []
 alarms = Alarms(said.append)
 with noticed(alarms) as retracing:
@@ -47,6 +56,10 @@ with noticed(alarms) as retracing:
         mixed(tf.zeros(3, tf.float32 if step < 4 else tf.float16))
         tf.function(body)(tf.zeros(3))
         outer(tf.zeros((3, 1)))
+        now = step
+        parts = mirrored.experimental_distribute_values_from_function(lambda _: x)
+        mirrored.run(replica, (parts,))
+        spread(parts)
         retracing.started = True
     told = list(said)
 counting(tf.zeros(3), 100)
@@ -180,7 +193,7 @@ def test_function_that_is_traced_again_is_named_with_what_changed(tmp_path: Path
     tensorflow_script(FUNCTIONS, tmp_path)
     found = json.loads((tmp_path / "found.json").read_text())
     by_name = {fact["message"].split(" ")[0].rstrip(":"): fact for fact in found["facts"]}
-    assert set(by_name) == {"counting", "ragged", "mixed", "body"}
+    assert set(by_name) == {"counting", "ragged", "mixed", "body", "replicated", "spread"}
     counting = by_name["counting"]
     assert counting["message"].startswith("counting (<string>, line ")
     assert "was traced 5 times more after the first step" in counting["message"]
@@ -195,6 +208,10 @@ def test_function_that_is_traced_again_is_named_with_what_changed(tmp_path: Path
     assert ragged["severity"] == "info"
     assert "the dtype of x changed from float32 [3] to float16 [3]" in by_name["mixed"]["message"]
     assert "a new tf.function was made of it" in by_name["body"]["message"]
+    # Under a strategy a function is traced once for all replicas.
+    assert "was traced 5 times more" in by_name["replicated"]["message"]
+    words = "from float32 [16, 4] in a replica to float32 [11, 4] in a replica"
+    assert f"the shape of x changed {words}" in by_name["spread"]["message"]
     # Each is told at once, and once more where it becomes a warning.
     assert sum("counting" in said for said in found["told"]) == 2
     assert sum("ragged" in said for said in found["told"]) == 1
