@@ -9,6 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -160,7 +161,9 @@ def wait_for_stage(process: subprocess.Popen[str], stage: str) -> None:
     """Follow the run by its journal until a stage begins."""
     folder, end = Path(psutil.Process(process.pid).cwd()), time.monotonic() + 60
     while True:
-        written = "".join(path.read_text() for path in folder.rglob("runs/*/progress.jsonl"))
+        # Not by rglob: other folders of a run come and go.
+        places = (folder.glob(f"{where}.edgekit/runs/*/progress.jsonl") for where in ("", "*/"))
+        written = "".join(path.read_text() for path in chain.from_iterable(places))
         begun = [json.loads(line) for line in written.splitlines() if line.endswith("}")]
         if any(line["event"] == "begun" and line["stage"] == stage for line in begun):
             return

@@ -40,7 +40,7 @@ from edgekit.cli.outputs import (
 from edgekit.cli.plots import plots_option, run_folder, show_report, write_plots
 from edgekit.cli.project import project_of, resolve_source
 from edgekit.cli.retry import measured, retry_options
-from edgekit.cli.values import Threads, as_seconds, as_shapes, as_share, as_time
+from edgekit.cli.values import Threads, Whole, as_seconds, as_shapes, as_share, as_time
 
 if TYPE_CHECKING:
     from edgekit.types import BenchReport
@@ -115,7 +115,7 @@ protocol_options = section(
         "--launches N",
         "Least number of fresh launches; at most three times as many.",
         5,
-        type=click.IntRange(min=2),
+        type=Whole(min=2),
     ),
     shown_default(
         "--warmup-runs N",

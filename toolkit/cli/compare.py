@@ -29,7 +29,7 @@ from edgekit.cli.outputs import (
 from edgekit.cli.plots import plots_option, run_folder, show_report, write_plots
 from edgekit.cli.project import project_of, resolve_source
 from edgekit.cli.retry import measured, retry_options, say
-from edgekit.cli.values import as_drop, as_number, as_share
+from edgekit.cli.values import Whole, as_drop, as_number, as_share
 
 if TYPE_CHECKING:
     from edgekit.types import Compared
@@ -95,7 +95,7 @@ budget_options = section(
 @option(
     "--launches N",
     "Largest number of fresh launches to time.",
-    type=click.IntRange(min=6),
+    type=Whole(min=6),
     default=12,
     show_default=True,
 )

@@ -23,10 +23,11 @@ from edgekit.cli.options import (
 )
 from edgekit.cli.outputs import OutputFile
 from edgekit.cli.project import data_of, project_of
+from edgekit.cli.values import Real
 
 # So many classes are listed; --json has them all.
 LISTED = 20
-SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+SHARE = Real(0, 1, min_open=True, max_open=True)
 
 
 @documented(

@@ -23,6 +23,7 @@ from edgekit.cli.options import (
 from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
 from edgekit.cli.plots import plots_option, run_folder, show_report, write_plots
 from edgekit.cli.project import project_of
+from edgekit.cli.values import Whole
 
 
 @documented(
@@ -39,7 +40,7 @@ from edgekit.cli.project import project_of
 @click.argument("model", required=False, shell_complete=completers.model)
 @measured_options
 @flag("--by-class", "Show the metric of each class.")
-@option("--worst N", "Number of worst items to list. Default: 5.", type=click.IntRange(min=0))
+@option("--worst N", "Number of worst items to list. Default: 5.", type=Whole(min=0))
 @option("--pictures FILE.png", "Write a sheet of the worst items as PNG.", type=FILE)
 @file_options
 @plots_option

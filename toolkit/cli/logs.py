@@ -12,6 +12,7 @@ from edgekit import quantities
 from edgekit.cli.console import print_json
 from edgekit.cli.help import documented
 from edgekit.cli.options import FOLDER, common, option, project_option
+from edgekit.cli.values import Whole
 
 
 @documented(
@@ -20,7 +21,7 @@ from edgekit.cli.options import FOLDER, common, option, project_option
     ("keep those of the last five of each model", "edgekit logs prune --keep 5"),
 )
 @click.argument("action", type=click.Choice(["list", "prune"]), default="list")
-@option("--keep N", "prune: how many to keep of each model.", type=click.IntRange(min=0))
+@option("--keep N", "prune: how many to keep of each model.", type=Whole(min=0))
 @option("--output FOLDER", "Folder with build/. Default: the project's.", type=FOLDER)
 @project_option
 @common

@@ -11,6 +11,8 @@ import click
 from edgekit.cli import completers
 from edgekit.cli.help import GENERAL, Option, section
 from edgekit.cli.values import (
+    Real,
+    Whole,
     as_drop,
     as_numbers,
     as_pairs,
@@ -23,7 +25,7 @@ from edgekit.cli.values import (
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
-COUNT = click.IntRange(min=1)
+COUNT = Whole(min=1)
 # Titles of the help that several groups stand under.
 OUTPUT, DEVICE, CI = "Output", "Where it runs", "For CI"
 
@@ -165,7 +167,7 @@ compression = section(
     option(
         "--channels SHARE",
         "Share of the multiply-accumulates to remove, as whole channels, e.g. 0.5.",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        type=Real(0, 1, min_open=True, max_open=True),
     ),
     option(
         "--prune SPARSITY",
@@ -175,7 +177,7 @@ compression = section(
     option(
         "--cluster N",
         "Number of distinct weights that each layer keeps, e.g. 16.",
-        type=click.IntRange(min=2),
+        type=Whole(min=2),
     ),
     flag("--qat", "Train quantization-aware, for int8."),
     flag("--distill", "Fine-tune on the uncompressed model's predictions too."),

@@ -14,6 +14,7 @@ from edgekit.cli.help import documented
 from edgekit.cli.options import FOLDER, common, flag, option, project_option
 from edgekit.cli.outputs import OutputFile
 from edgekit.cli.plots import draw, plots_option, write_plots
+from edgekit.cli.values import Whole
 
 SERVED_NEVER = {"file": "-o", "compare": "--compare", "plots": "--plots"}
 
@@ -46,7 +47,7 @@ SERVED_NEVER = {"file": "-o", "compare": "--compare", "plots": "--plots"}
 @option(
     "--port N",
     "Where to serve it; 0 for a free one.",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
     default=8765,
     show_default=True,
 )

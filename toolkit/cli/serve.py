@@ -12,7 +12,7 @@ from edgekit.cli.console import say
 from edgekit.cli.help import documented, section
 from edgekit.cli.options import COUNT, FILE, FOLDER, common, option, project_option
 from edgekit.cli.registry import place_of, registry_option
-from edgekit.cli.values import as_size
+from edgekit.cli.values import Real, Whole, as_size
 
 if TYPE_CHECKING:
     from edgekit.serving.service import Service
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     option(
         "--port N",
         "Port to listen on; 0 for a free one.",
-        type=click.IntRange(0, 65535),
+        type=Whole(0, 65535),
         default=8501,
         show_default=True,
     ),
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     option(
         "--timeout SECONDS",
         "Time of a request, from its head to its answer. Default: 10.",
-        type=click.FloatRange(0.1, 3600),
+        type=Real(0.1, 3600),
     ),
     option("--connections N", "Connections at a time. Default: 512.", type=COUNT),
 )

@@ -9,6 +9,19 @@ import click
 SECONDS = {"ms": 1e-3, "s": 1, "min": 60, "m": 60, "h": 3600}
 
 
+class Whole(click.IntRange):
+    """A whole number within bounds."""
+
+    # Click says what a value is not: "'x' is not a valid integer range".
+    name = "whole number"
+
+
+class Real(click.FloatRange):
+    """A number within bounds."""
+
+    name = "number"
+
+
 def as_size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     """Parse a size: ``150 kB``."""
     from edgekit.types.units import parse_size

@@ -26,6 +26,8 @@ from edgekit.serving.source import Arrays, Golden, Servable
 SIGNATURE, RAW = "serving_default", "raw"
 SHOWN = 100
 SMALL = (np.dtype(np.uint8), np.dtype(np.int8))
+# Up to here a float64 tells whole numbers apart.
+EXACT = 2.0**53
 NPY = b"\x93NUMPY"
 T = TypeVar("T")
 MISSING: Any = msgspec.UNSET
@@ -217,9 +219,16 @@ def _sizes(sizes: Sequence[Any]) -> str:
 
 def _typed(name: str, array: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
     kind = np.dtype(dtype).kind
+    if kind in "iu" and array.dtype.kind == "f" and _whole(array):
+        array = array.astype(np.int64)
     allowed = {"f": "iuf", "i": "iu", "u": "iu", "b": "b"}.get(kind, "")
     if array.dtype.kind not in allowed:
-        given = {"U": "text", "b": "true and false", "f": "fractions", "O": "no numbers"}
+        given = {
+            "U": "text",
+            "b": "true and false",
+            "f": "fractions or huge numbers",
+            "O": "no numbers",
+        }
         told = given.get(array.dtype.kind, array.dtype.name)
         raise Refused(400, f"input {name!r} takes {dtype}, given are {told}")
     if kind in "iu":
@@ -235,6 +244,11 @@ def _typed(name: str, array: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
     if kind == "f" and not np.isfinite(typed).all():
         raise Refused(400, f"input {name!r} has a number that is not finite in {dtype}")
     return typed
+
+
+def _whole(array: npt.NDArray[Any]) -> bool:
+    """Tell whether floats are whole numbers: JSON has one kind of number, so 5.0 is 5 there."""
+    return bool(((np.trunc(array) == array) & (np.abs(array) <= EXACT)).all())
 
 
 def _binary(name: str, value: Any) -> npt.NDArray[Any]:

@@ -120,8 +120,12 @@ def test_pictures_are_answered_as_the_pixels_that_the_loader_makes_of_them(serve
         {"instances": [b64(one) for one in files]},
         {"instances": [{"image": b64(one)} for one in files]},
         {"instances": [b64(one) for one in files], "signature_name": "raw"},
+        # 5.0 is 5 in JSON.
+        {**raw, "instances": np.array(pixels, np.float64).tolist()},
     ):
         assert server.ask(PREDICT, body) == (200, expected)
+    status, told = server.ask(PREDICT, {**raw, "instances": (np.array(pixels) / 2).tolist()})
+    assert (status, "takes uint8, given are fractions" in told["error"]) == (400, True)
     status, columns = server.ask(PREDICT, {"inputs": {"image": [b64(one) for one in files]}})
     assert [row["scores"] for row in expected["predictions"]] == columns["outputs"]["scores"]
     status, alone = server.ask(PREDICT, {"inputs": b64(files[1])})

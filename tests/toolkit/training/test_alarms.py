@@ -103,7 +103,8 @@ PLANTED = {
     "vanish": ("201", ("h_0/kernel", "vanish")),
     "explode": ("202", ("explode", "norm")),
     "dead": ("203", ("32 of 32 units of hidden",)),
-    "item": ("204", ("item 7 of the batch of step 6", "the first bad layer is hidden/kernel")),
+    # Its activations or its kernel: what relu makes of NaN is a matter of the processor.
+    "item": ("204", ("item 7 of the batch of step 6", "the first bad layer is hidden")),
     "logarithm": ("204", ("epoch 1, batch 1", "the loss of them is not")),
     "power": ("204", ("the first bad layer is power",)),
     "rate": ("204", ("from step 2 on", "the weights of step 0 are kept")),
