@@ -67,9 +67,15 @@ def test_pages_show_what_their_commands_print(
     # The network that the example trains is the same in every folder.
     store = tmp_path / "demo" / "demo" / ".edgekit" / "store"
     shutil.copytree(digits_run / "project" / ".edgekit" / "store", store)
+    # Where README only comes before, its conversion is what the others stand on.
+    shown = [
+        block
+        for block in scenes([ROOT / page for page in pages])
+        if block.page != README or block.said == "demo" or EXAMPLE[-1] in pages
+    ]
     found = [
         told
-        for block in scenes([ROOT / page for page in pages])
+        for block in shown
         if (told := difference(block, made_again(block, tmp_path, programs)))
     ]
     assert found == [], "\n".join(found)

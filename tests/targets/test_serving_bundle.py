@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import serving as serve
 
-from conftest import edgekit, once
+from conftest import brief, edgekit, once
 from edgekit.contracts.target import SAVED_DOUBLER, doubler
 from edgekit.errors import BundleError
 from edgekit.targets import catalog
@@ -282,7 +282,7 @@ def test_convert_packs_the_float32_file_and_is_unavailable_for_want_of_a_server(
 ) -> None:
     project = shutil.copytree(digits_run / "project", tmp_path / "project")
     shutil.rmtree(project / "dist")
-    done = edgekit("convert", "--target", "tf-serving", cwd=project)
+    done = brief("convert", "--target", "tf-serving", cwd=project)
     assert done.returncode == 3, done.stderr
     (archive,) = (project / "dist").glob("*tf-serving.tar.gz")
     assert (
@@ -293,7 +293,7 @@ def test_convert_packs_the_float32_file_and_is_unavailable_for_want_of_a_server(
     )
     # Of a float file: the run ends with its report, and says why there is no bundle.
     file = next((project / "build").rglob("float32/model.tflite"))
-    done = edgekit(
+    done = brief(
         *("convert", file, "--project", "edgekit.toml", "--target", "tf-serving"),
         cwd=project,
     )

@@ -142,7 +142,7 @@ def test_scheme_of_another_package_compresses(digits: Path, tmp_path: Path) -> N
         "[train]\nepochs = 1\n[compress]\nfinetune_epochs = 0\ngrid = { step = 0.125 }\n"
         f"[data]\ntrain = '{digits / 'train.npz'}'\nevaluate = '{digits / 'test.npz'}'\n"
     )
-    done = edgekit("compress", "--json", cwd=tmp_path)
+    done = brief("compress", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (scheme,) = json.loads(done.stdout)["compression"]["schemes"]
     assert (scheme["scheme"], scheme["requested"]) == ("grid", "step 0.125")

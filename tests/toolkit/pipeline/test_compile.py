@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conftest import edgekit, once
+from conftest import brief, once
 from edgekit import Project, convert
 from edgekit.api import check
 from edgekit.converters.micro import vela
@@ -47,7 +47,7 @@ def compiled(shared: Path, digits_run: Path) -> Path:
 
     def make(folder: Path) -> None:
         project = copy(digits_run, folder)
-        done = edgekit("convert", "--target", NPU, "--target", "cortex-m4", cwd=project)
+        done = brief("convert", "--target", NPU, "--target", "cortex-m4", cwd=project)
         (folder / "stdout.txt").write_text(done.stdout)
         assert done.returncode == 0, done.stderr
 
@@ -155,7 +155,7 @@ def test_float_candidate_of_an_npu_target_is_incompatible(digits_run: Path, tmp_
 @needs_vela
 def test_float_model_on_an_npu_is_incompatible_in_words(digits_run: Path, tmp_path: Path) -> None:
     project = copy(digits_run, tmp_path)
-    done = edgekit("convert", "--target", NPU, "--precision", "float32", cwd=project)
+    done = brief("convert", "--target", NPU, "--precision", "float32", cwd=project)
     text = " ".join(done.stdout.split())
     assert done.returncode == 5, done.stderr
     assert "EK-CONVERT-101 the model computes in float" in text

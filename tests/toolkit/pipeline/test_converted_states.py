@@ -12,7 +12,7 @@ import pytest
 from forking import tensorflow_script
 from tflite_files import leaking
 
-from conftest import BRIEF_BENCH, answer, edgekit, once
+from conftest import BRIEF_BENCH, answer, brief, once
 
 MAKE = """
 import os, sys
@@ -133,7 +133,7 @@ def test_a_keras_model_with_a_state_is_judged_as_a_stream_by_tensorflow(
         tensorflow_script(MAKE, place / "leaking.keras")
 
     model = once(shared / "keras-states", make) / "leaking.keras"
-    done = edgekit(
+    done = brief(
         "convert",
         model,
         "--data",

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from conftest import answer, edgekit
+from conftest import answer, brief, edgekit
 from edgekit import Project
 from edgekit.converters.metadata import ModelFacts, TensorFacts, add_metadata
 from edgekit.pipeline.written_project import _clean
@@ -152,7 +152,7 @@ def test_convert_runs_from_what_was_written(folder: Path, digits_run: Path) -> N
     shutil.copyfile(model, folder / "model.keras")
     project, _ = written(folder, "--from", "model.keras", "--data", "test.npz")
     assert project.data.preprocess.scale == pytest.approx(1 / 16)
-    done = edgekit("convert", "--precision", "int8", "--json", "-q", cwd=folder / "made")
+    done = brief("convert", "--precision", "int8", "--json", "-q", cwd=folder / "made")
     assert done.returncode == 0, done.stderr
     project, _ = written(folder, "--from", "model.keras", "--force")
     done = edgekit("convert", "--no-evaluate", "-q", cwd=folder / "made")
