@@ -19,6 +19,8 @@ from edgekit.targets.runners import RUNNER_FILES
 SERVER = """
 import gc, json, os, runpy, signal, socket, sys, tempfile, types
 gc.disable()
+from edgekit.worker import deferred
+deferred.install()
 import tensorflow, keras, tf_keras, tensorflow.lite.python.lite
 # Else each child looks through all that TensorFlow holds whenever it collects garbage.
 gc.freeze()

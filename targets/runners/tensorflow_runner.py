@@ -83,11 +83,16 @@ def import_tensorflow() -> python_runner.Opener:
     # A fifth of the import would be garbage collections, and a full one of the objects that it
     # makes takes 0.2 s, in the midst of what is timed.
     gc.disable()
+    # More than a third would be Keras, of which a SavedModel needs nothing. What asks for
+    # tensorflow.keras afterwards gets it.
+    without_keras = sys.modules.setdefault("keras", None) is None  # type: ignore[arg-type]
     try:
         import tensorflow
     except ImportError as error:
         raise RuntimeMissing("tensorflow is not installed: pip install tensorflow") from error
     finally:
+        if without_keras:
+            del sys.modules["keras"]
         gc.freeze()
         gc.enable()
 

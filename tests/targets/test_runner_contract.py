@@ -471,3 +471,19 @@ def foreign_imports(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found.add("." if node.level else str(node.module).partition(".")[0])
     return found - set(sys.stdlib_module_names) - ALLOWED
+
+
+WITHOUT_KERAS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import tensorflow_runner
+tensorflow_runner.import_tensorflow()
+assert "keras" not in sys.modules, "the reference starts twice as slowly"
+import tensorflow
+assert tensorflow.keras.__version__
+"""
+
+
+@pytest.mark.slow
+def test_tensorflow_starts_without_keras_and_has_it_where_it_is_asked_for() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_KERAS, str(FOLDER)], check=True)

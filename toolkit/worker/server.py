@@ -18,7 +18,7 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, StoreError, WorkerError
 from edgekit.sandbox import landlock
-from edgekit.worker import bounds, uncollected
+from edgekit.worker import bounds, deferred, uncollected
 
 
 def serve(pipe: Connection) -> None:
@@ -88,4 +88,5 @@ def main() -> None:
         landlock.restrict(rules)
     _end_with_parent(int(sys.argv[2]))
     uncollected.install()
+    deferred.install()
     serve(Connection(int(sys.argv[1])))
