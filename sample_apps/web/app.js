@@ -119,6 +119,8 @@ function addField(input, first, changed) {
     });
     file.accept = `${input.picture ? "image/*," : ""}.npy,.json`;
     file.setAttribute("aria-label", `file for ${input.name}`);
+    // The same file again is a choice too, of which browsers tell only where the last is forgotten.
+    file.addEventListener("click", () => (file.value = ""));
     file.addEventListener("change", () => {
         const [chosen] = file.files ?? [];
         if (!chosen)
@@ -144,6 +146,7 @@ function addFields(model, first) {
 }
 function listen(model, first) {
     const file = element("file");
+    file.addEventListener("click", () => (file.value = ""));
     file.addEventListener("change", () => {
         const [chosen] = file.files ?? [];
         if (chosen)

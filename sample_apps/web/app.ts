@@ -125,6 +125,8 @@ function addField(input: InputSpec, first: ArrayLike<number>, changed: (values: 
   });
   file.accept = `${input.picture ? "image/*," : ""}.npy,.json`;
   file.setAttribute("aria-label", `file for ${input.name}`);
+  // The same file again is a choice too, of which browsers tell only where the last is forgotten.
+  file.addEventListener("click", () => (file.value = ""));
   file.addEventListener("change", () => {
     const [chosen] = file.files ?? [];
     if (!chosen) return;
@@ -153,6 +155,7 @@ function addFields(model: Model, first: Item): void {
 
 function listen(model: Model, first: Item): void {
   const file = element<HTMLInputElement>("file");
+  file.addEventListener("click", () => (file.value = ""));
   file.addEventListener("change", () => {
     const [chosen] = file.files ?? [];
     if (chosen) void answer(model, () => itemsOf(chosen));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import json
@@ -179,6 +180,17 @@ def check_recorded(text: str, root: Path, items: Any) -> None:
     assert sum(record["classes"].values()) == record["latency"]["n"] == len(items)
 
 
+def check_kept(text: str, items: Any) -> None:
+    """Hold the raw items that were ticked and downloaded against those that were given."""
+    head, *kept = map(json.loads, text.splitlines())
+    assert (head["seen"], head["kept"], len(kept)) == (len(items),) * 3
+    assert "personal data" in head["warning"]
+    for one in kept:
+        content = base64.b64decode(one["input"]["image"]["b64"])
+        given = np.frombuffer(content, one["input"]["image"]["dtype"])
+        assert (given == items[one["item"]].ravel()).all()
+
+
 @pytest.mark.slow
 @browses
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -211,6 +223,8 @@ def test_page_passes_its_selftest_and_tells_latency_and_answers(
     assert second == lines.splitlines()[2].replace("item 2", "item 0")
     assert seen["camera"].startswith("item 0: ")
     check_recorded(seen["recorded"], root, items)
+    check_kept(seen["kept"], items)
+    assert seen["again"] == lines
     assert Image.open(root / "page.png").size[0] >= 800
     assert opened(root, packages, query="?threads=1")["runtime"] == "LiteRT.js 2.5.3, no threads"
 

@@ -59,11 +59,23 @@ try {
         return make(blob);
       };
     });
+    const downloaded = async (button) => {
+      await page.evaluate(() => delete globalThis.recordedText);
+      await page.click(button);
+      await page.waitForFunction(() => globalThis.recordedText !== undefined, { timeout: 60000 });
+      return page.evaluate(() => globalThis.recordedText);
+    };
     await page.click("#record");
+    await page.click("#raw");
     await changed(() => done(acts[0]));
-    await page.click("#download");
-    await page.waitForFunction(() => globalThis.recordedText !== undefined, { timeout: 60000 });
-    seen.recorded = await page.evaluate(() => globalThis.recordedText);
+    seen.recorded = await downloaded("#download");
+    seen.kept = await downloaded("#items");
+    // As a user does: the file that was chosen last, by the page's own control.
+    const again = async () => {
+      const [chooser] = await Promise.all([page.waitForFileChooser(), page.click("#file")]);
+      await chooser.accept([acts[0]]);
+    };
+    if (!/^\w+[=:]/.test(acts[0])) seen.again = await changed(again);
   }
   console.log(JSON.stringify(seen));
 } finally {
