@@ -7,12 +7,11 @@ that does gets them at the first use. Source: the documentation of ``importlib.u
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
 from importlib.util import LazyLoader
-from types import ModuleType
+
+from edgekit.worker import changed_imports
 
 # They are a part of Keras's public names twice: as itself, and as tensorflow.keras.
 MODULES = frozenset(
@@ -27,16 +26,8 @@ MODULES = frozenset(
 
 def install() -> None:
     """Have these modules imported so, whenever that is."""
-    sys.meta_path.insert(0, _Finder())
+    changed_imports.install(MODULES, _defer)
 
 
-class _Finder(MetaPathFinder):
-    """Finds them where they are found anyway."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name in MODULES else None
-        if spec is not None and spec.loader is not None:
-            spec.loader = LazyLoader(spec.loader)
-        return spec
+def _defer(spec: ModuleSpec, loader: Loader) -> None:
+    spec.loader = LazyLoader(loader)

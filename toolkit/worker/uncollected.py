@@ -8,40 +8,31 @@ at every conversion and cleared session, takes 0.2 s to look through them.
 from __future__ import annotations
 
 import gc
-import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+from edgekit.worker import changed_imports
 
 LIBRARIES = ("tensorflow", "keras", "tf_keras")
 
 
 def install() -> None:
     """Have each of the libraries imported so, whenever that is."""
-    sys.meta_path.insert(0, _Finder())
+    changed_imports.install(LIBRARIES, _uncollected)
 
 
-class _Finder(MetaPathFinder):
-    """Finds them where they are found anyway."""
+def _uncollected(_: ModuleSpec, loader: Loader) -> None:
+    execute = loader.exec_module
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name in LIBRARIES else None
-        if spec is None or spec.loader is None:
-            return spec
-        execute = spec.loader.exec_module
+    def uncollected(module: ModuleType) -> None:
+        was = gc.isenabled()
+        gc.disable()
+        try:
+            execute(module)
+        finally:
+            gc.freeze()
+            if was:
+                gc.enable()
 
-        def uncollected(module: ModuleType) -> None:
-            was = gc.isenabled()
-            gc.disable()
-            try:
-                execute(module)
-            finally:
-                gc.freeze()
-                if was:
-                    gc.enable()
-
-        setattr(spec.loader, "exec_module", uncollected)  # noqa: B010
-        return spec
+    setattr(loader, "exec_module", uncollected)  # noqa: B010
