@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from edgekit.converters.flatbuffer import Node, TFLiteFile
 from edgekit.converters.signature import entry
@@ -18,7 +18,7 @@ ACTIVATIONS = {
     "RELU": "relu",
     "L2_NORMALIZATION": "unit norm",
 }
-# What Keras 3 writes in place of L2_NORMALIZATION, whose place the converter does not see.
+# The converter fuses tf.math.l2_normalize into L2_NORMALIZATION, and leaves what Keras 3 computes.
 NORMS = frozenset({"RSQRT", "SQRT", "MAXIMUM", "MINIMUM", "SUM"})
 
 
@@ -28,9 +28,9 @@ def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[st
     writers = {index: node for node in main.nodes for index in node.outputs}
     activations = {}
     for name, index in names[1].items():
+        for passed in _back(writers, index, PASSING):
+            index = passed.inputs[0]
         node = writers.get(index)
-        while node is not None and node.operator in PASSING:
-            node = writers.get(node.inputs[0])
         activations[name] = _activation(writers, node) if node else ""
     return activations
 
@@ -44,8 +44,19 @@ def _activation(writers: Mapping[int, Node], node: Node) -> str:
 
 def _is_root_of_sum(writers: Mapping[int, Node], index: int) -> bool:
     """Tell whether a factor is (one over) a root of a sum, as that of a vector's squares."""
-    seen = set()
-    while (node := writers.get(index)) is not None and node.operator in {*NORMS, *PASSING}:
-        seen.add(node.operator)
-        index = node.inputs[0]
+    seen = {node.operator for node in _back(writers, index, NORMS | PASSING)}
     return bool(seen & {"RSQRT", "SQRT"}) and "SUM" in seen
+
+
+def _back(writers: Mapping[int, Node], index: int, operators: frozenset[str]) -> Iterator[Node]:
+    """Yield what wrote a tensor, and so on by first inputs, as long as it is one of these.
+
+    Each comes once, also where a damaged file goes in a circle.
+    """
+    passed: set[int] = set()
+    while index not in passed and (node := writers.get(index)) is not None:
+        if node.operator not in operators or not node.inputs:
+            return
+        yield node
+        passed.add(index)
+        index = node.inputs[0]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from forking import tensorflow_script
+from tflite_files import G, N, T, build
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.last_operators import last_operators
@@ -67,3 +68,23 @@ def test_vectors_of_length_one_are_known_in_the_model_and_in_its_file(
     assert list(last[name].values()) == [expected]
     file = flatbuffer.read(made / f"{name}.tflite")
     assert list(last_operators(file).values()) == [expected]
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [N("RESHAPE", ["y"], ["y"], 1)],
+        [N("SUM", ["a"], ["a"], 1), N("MUL", ["x", "a"], ["y"], 1)],
+        [N("RESHAPE", [], ["y"], 1)],
+        [N("SUM", [], ["a"], 1), N("MUL", ["x", "a"], ["y"], 1)],
+        [N("DIV", [], ["y"], 1)],
+    ],
+    ids=["circle", "circle of a norm", "nothing", "norm of nothing", "quotient of nothing"],
+)
+def test_file_whose_operators_go_in_a_circle_or_read_nothing_is_looked_at_in_the_end(
+    nodes: list[N],
+) -> None:
+    tensors = [T(name, [1, 4]) for name in "xay"]
+    content = build(G(tensors, nodes, ["x"], ["y"], "serving_default"))
+    assert dict(last_operators(flatbuffer.parse(content, "planted"))) == {"y": ""}
