@@ -180,6 +180,7 @@ def _kind(constraint: Any) -> str:
     mapping = getattr(constraint, "mapping", None)
     if mapping is not None:
         return "{" + ", ".join(f"{name}: {_kind(one)}" for name, one in mapping.items()) + "}"
+    # Of a PerReplica value: what each replica has goes by no public name (TensorFlow 2.21).
     replicas = getattr(constraint, "_value_specs", None)
     if replicas:
         return f"{' and '.join(dict.fromkeys(map(_kind, replicas)))} in a replica"
