@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test dev lint docs bench bench-compression clean
+.PHONY: help demo test dev lint docs tables bench bench-compression clean
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find toolkit converters targets sample_apps tests/contracts -name '*.py' -o -name '*.toml' -o -name '*.json')
@@ -9,6 +9,7 @@ help:
 	@echo "make test    install, then run the tests"
 	@echo "make lint    ruff, mypy and the floors"
 	@echo "make docs    the documentation, as a site in build/site"
+	@echo "make tables  the pages, tables and schemas that are written from the code"
 	@echo "make bench   the measurements of benchmarks/README.md"
 	@echo "make bench-compression   its table of compression schemes (hours; goes on where it stopped)"
 
@@ -58,6 +59,14 @@ lint: dev
 docs: dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "build/site/index.html"
+
+# Each is compared with the code by a test.
+tables: dev
+	@$(BIN)/python tests/documents/pages.py
+	@$(BIN)/python tests/target_table.py docs/targets.md
+	@$(BIN)/python tests/task_table.py docs/tasks.md
+	@$(BIN)/python tests/error_table.py docs/errors.md
+	@$(BIN)/python tests/output_schemas.py toolkit/report
 
 bench: dev
 	@$(BIN)/python benchmarks/run.py

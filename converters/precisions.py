@@ -7,7 +7,7 @@ ai-edge-quantizer. A new precision is one row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgekit.converters import precision_checks as check
@@ -26,8 +26,11 @@ class Precision:
     ``configure(converter)`` sets a TFLiteConverter; without it the file is made from the float32
     one by ``rules``, or for ``mixed`` by the project's. ``from_float`` makes it of a float
     ``.tflite`` that has no such rules. ``problem(file)`` says what is
-    wrong with a file that claims this precision, or nothing. ``integer`` means integer throughout
-    but for the edges, ``hybrid`` integer weights under float activations.
+    wrong with a file that claims this precision, or nothing. ``hybrid`` means that TensorFlow puts
+    integer weights under float activations.
+
+    ``weights``, ``activations`` and ``edges`` are dtypes by the schema's names: of most weights, of
+    what operators compute in, and of inputs and outputs; empty where rules decide.
     """
 
     title: str
@@ -36,8 +39,15 @@ class Precision:
     configure: Callable[[Any], None] | None = None
     from_float: from_float.FromFloat | None = None
     rules: tuple[Rule, ...] = ()
-    integer: bool = False
     hybrid: bool = False
+    weights: str = "FLOAT32"
+    activations: str = "FLOAT32"
+    edges: str = "FLOAT32"
+
+    @property
+    def integer(self) -> bool:
+        """Whether a file is integer throughout, but for its edges."""
+        return self.activations.startswith("INT")
 
 
 def _float32(converter: Any) -> None:
@@ -57,24 +67,29 @@ def _dynamic(converter: Any) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
 
-def _integer(edges: str, operators: str) -> Callable[[Any], None]:
-    """Build the settings of an integer precision, from the dtype of its inputs and outputs and
-    TensorFlow's operator set.
-    """
+INT8 = "TFLITE_BUILTINS_INT8"
+INT16 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
+
+
+def _integer(
+    title: str, edges: str, of_float: from_float.FromFloat, activations: str = "INT8"
+) -> Precision:
+    """Build the row of a precision that is integer throughout, with weights in int8."""
 
     def configure(converter: Any) -> None:
         import tensorflow as tf
 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        operators = INT16 if activations == "INT16" else INT8
         converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, operators)]
-        converter.inference_input_type = getattr(tf, edges)
-        converter.inference_output_type = getattr(tf, edges)
+        converter.inference_input_type = getattr(tf, edges.lower())
+        converter.inference_output_type = getattr(tf, edges.lower())
 
-    return configure
+    problem = check.integer_problem(edges, activations)
+    row = Precision(title, True, problem, configure, of_float, weights="INT8")
+    return replace(row, activations=activations, edges=edges)
 
 
-INT8 = "TFLITE_BUILTINS_INT8"
-INT16 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
 # Where an operator has no kernel for 4-bit weights, it gets 8-bit ones.
 INT4 = (Rule("int8-weights"), Rule("int4"))
 BLOCK32 = (*INT4, Rule("int4-block32"))
@@ -87,6 +102,7 @@ PRECISIONS: Mapping[str, Precision] = {
         check.float16_problem,
         _float16,
         from_float.by_rule("float16"),
+        weights="FLOAT16",
     ),
     "dynamic": Precision(
         "int8 weights, float activations",
@@ -95,46 +111,39 @@ PRECISIONS: Mapping[str, Precision] = {
         _dynamic,
         from_float.by_rule("dynamic"),
         hybrid=True,
+        weights="INT8",
     ),
-    "int8": Precision(
-        "int8 throughout, in and out",
-        True,
-        check.integer_problem("INT8", "INT8"),
-        _integer("int8", INT8),
-        from_float.in_integers("int8"),
-        integer=True,
+    "int8": _integer("int8 throughout, in and out", "INT8", from_float.in_integers("int8")),
+    "int8-float-io": _integer(
+        "int8 throughout, float in and out", "FLOAT32", from_float.in_integers("float32")
     ),
-    "int8-float-io": Precision(
-        "int8 throughout, float in and out",
-        True,
-        check.integer_problem("FLOAT32", "INT8"),
-        _integer("float32", INT8),
-        from_float.in_integers("float32"),
-        integer=True,
+    "uint8-io": _integer(
+        "int8 throughout, uint8 in and out", "UINT8", from_float.in_integers("uint8")
     ),
-    "uint8-io": Precision(
-        "int8 throughout, uint8 in and out",
-        True,
-        check.integer_problem("UINT8", "INT8"),
-        _integer("uint8", INT8),
-        from_float.in_integers("uint8"),
-        integer=True,
-    ),
-    "int16x8": Precision(
-        "int16 activations, int8 weights, int16 in and out",
-        True,
-        check.integer_problem("INT16", "INT16"),
-        _integer("int16", INT16),
-        from_float.int16,
-        integer=True,
+    "int16x8": _integer(
+        "int16 activations, int8 weights, int16 in and out", "INT16", from_float.int16, "INT16"
     ),
     "int4": Precision(
-        "4-bit weights, computed in float", False, check.plain_int4_problem, rules=INT4
+        "4-bit weights, computed in float",
+        False,
+        check.plain_int4_problem,
+        rules=INT4,
+        weights="INT4",
     ),
     "int4-block32": Precision(
-        "4-bit weights with a scale for every 32", False, check.int4_block32_problem, rules=BLOCK32
+        "4-bit weights with a scale for every 32",
+        False,
+        check.int4_block32_problem,
+        rules=BLOCK32,
+        weights="INT4",
     ),
-    RECIPE: Precision("a precision per operator, by [[convert.mixed]]", True, check.mixed_problem),
+    RECIPE: Precision(
+        "a precision per operator, by [[convert.mixed]]",
+        True,
+        check.mixed_problem,
+        weights="",
+        activations="",
+    ),
 }
 
 
@@ -160,6 +169,8 @@ def refusal(precision: str, conversion: Conversion) -> str:
     """Say why a target takes no file of this precision; empty if it does."""
     if precision in conversion.refuses:
         return conversion.refuses[precision]
+    if conversion.only and precision not in conversion.only:
+        return conversion.because
     if conversion.operator_set == "int8" and not PRECISIONS[precision].integer:
         return "the target computes in integers only"
     return ""

@@ -177,7 +177,11 @@ def _items(
     """Batch the items by input name, by signature."""
     if not file.signatures:
         message = "a file without a signature has no input names to calibrate by"
-        raise ConversionError("EK-CONVERT-014", message, "convert from the SavedModel")
+        hint = (
+            "convert from the model that it was made of, or to int8, float16, dynamic or int4,"
+            " which need no signature"
+        )
+        raise ConversionError("EK-CONVERT-014", message, hint)
     signature = file.signatures[0]
     missing = [name for name in signature.inputs if name not in feeds]
     if missing:

@@ -10,6 +10,7 @@ from edgekit.errors import DeviceError
 from edgekit.process import Limits
 from edgekit.targets.devices.answers import check_state, check_values
 from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
+from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json, Progress, Request, RunnerResult, Silent
 
 # The runtime of the C runner, which is not a Python file.
@@ -38,7 +39,8 @@ class Workplace:
     """What opening a device needs of the host.
 
     Requests and the like lie in ``folder``, runners write to ``log``. ``benchmark_model`` is the
-    path of the platform's own benchmark, where one is named.
+    path of the platform's own benchmark, where one is named; ``runners`` are the files of the
+    runtimes.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class Workplace:
     limits: Limits = field(default_factory=Limits)
     progress: Progress = field(default_factory=Silent)
     benchmark_model: str = ""
+    runners: Mapping[str, Path] = field(default_factory=lambda: RUNNER_FILES)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ def _open_local(name: DeviceName, place: Workplace) -> Device:
         return open_local_native(name, place)
     if name.version:
         made = environment.obtain(name, place.folder, place.progress)
-        reached = LocalDevice(place.folder, place.log, place.limits, python=made.python)
+        reached = LocalDevice(
+            place.folder, place.log, place.limits, place.runners, python=made.python
+        )
         return Device(name.text, name.runtime, made.version, reached)
     distribution = RUNNERS[name.runtime].distribution
     try:
@@ -41,5 +43,5 @@ def _open_local(name: DeviceName, place: Workplace) -> Device:
     except metadata.PackageNotFoundError as error:
         hint = f"{distribution} is not installed: pip install {distribution}"
         raise NotInstalled("EK-DEVICE-002", f"{name.text} is unavailable", hint) from error
-    reached = LocalDevice(place.folder, place.log, place.limits)
+    reached = LocalDevice(place.folder, place.log, place.limits, place.runners)
     return Device(name.text, name.runtime, version, reached)

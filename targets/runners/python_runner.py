@@ -1037,8 +1037,10 @@ def handle(request: Dict[str, Any], action: Callable[[Dict[str, Any]], Any]) -> 
         result = new_result(request)
         action(result)
     except Exception as error:
-        kind = "runtime-missing" if isinstance(error, RuntimeMissing) else "failed"
-        result["error"] = {"kind": kind, "message": describe(error)}
+        kind, message = "failed", describe(error)
+        if isinstance(error, RuntimeMissing):
+            kind, message = "runtime-missing", "%s (Python: %s)" % (message, sys.executable)
+        result["error"] = {"kind": kind, "message": message}
     return result
 
 

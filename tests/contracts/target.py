@@ -95,7 +95,10 @@ class TargetContract:
         assert any(
             Path(name).suffix in SOURCES or Path(name).name == "Dockerfile" for name in files
         )
-        for runtime in packable.runtimes:
+        assert any(runtime.package in text for runtime in packable.runtimes)
+        # An app without Python takes from a wheel what it needs, or nothing of it.
+        python = "requirements.txt" in files
+        for runtime in (one for one in packable.runtimes if python or one.manager != "pip"):
             assert runtime.package in text
             # Of a range the layout takes the first release that runs the model.
             assert runtime.manager != "pip" or runtime.version in text

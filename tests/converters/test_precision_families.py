@@ -17,13 +17,14 @@ from edgekit.project import Project
 from edgekit.targets.devices.local import LocalDevice
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "precisions.md"
-LOOPS, INTEGER = ("lstm", "gru"), ("int8", "int8-float-io", "uint8-io", "int16x8", "mixed")
+LOOPS = ("lstm", "gru")
+INTEGER = (*(name for name, row in PRECISIONS.items() if row.integer), "mixed")
+WIDE = tuple(name for name, row in PRECISIONS.items() if row.activations == "INT16")
 # Everything else is made, runs on both runtimes, and answers as Keras does.
 NOT_MADE = {
     **{(family, precision): "EK-CONVERT-006" for family in LOOPS for precision in INTEGER},
     **{("fused", name): f"not {name}" for name in ("dynamic", "int4", "int4-block32")},
-    ("attention", "int16x8"): "EK-CONVERT-005",
-    ("fused", "int16x8"): "EK-CONVERT-005",
+    **{(family, name): "EK-CONVERT-005" for family in ("attention", "fused") for name in WIDE},
 }
 LACKING = {"int4": "lacks DEQUANTIZE 6", "int4-block32": "lacks FULLY_CONNECTED 13"}
 

@@ -16,8 +16,11 @@ from edgekit.converters.precisions import PRECISIONS, RECIPE, profile_of, refusa
 from edgekit.converters.quantization import from_float
 from edgekit.converters.quantization.integer_forms import use_integer_operators
 from edgekit.errors import ConversionError
+from edgekit.targets import catalog
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Conversion
+
+INTEGERS = tuple(name for name, row in PRECISIONS.items() if row.integer)
 
 
 @pytest.mark.parametrize("claimed", sorted(PRECISIONS.keys() - {"mixed"}))
@@ -29,59 +32,34 @@ def test_a_file_fits_its_own_precision_and_no_other(
     assert (problem == "") == (claimed == real), problem
 
 
-@pytest.mark.parametrize(
-    "real", ["float32", "int8", "int8-float-io", "uint8-io", "int16x8", "mixed"]
-)
+@pytest.mark.parametrize("real", ["float32", *INTEGERS, "mixed"])
 def test_a_file_of_one_precision_is_not_mixed(converted: Path, real: str) -> None:
     problem = PRECISIONS["mixed"].problem(flatbuffer.read(converted / f"{real}.tflite"))
     assert (problem == "") == (real == "mixed"), problem
 
 
-@pytest.mark.parametrize(
-    ("precision", "dtype"),
-    [
-        ("float32", "FLOAT32"),
-        ("float16", "FLOAT32"),
-        ("dynamic", "FLOAT32"),
-        ("int8", "INT8"),
-        ("int8-float-io", "FLOAT32"),
-        ("uint8-io", "UINT8"),
-        ("int16x8", "INT16"),
-        ("int4", "FLOAT32"),
-        ("int4-block32", "FLOAT32"),
-        ("mixed", "FLOAT32"),
-    ],
-)
-def test_the_edges_are_of_the_precisions_dtype(converted: Path, precision: str, dtype: str) -> None:
-    file = flatbuffer.read(converted / f"{precision}.tflite")
-    assert {tensor.dtype for tensor in (*file.inputs, *file.outputs)} == {dtype}
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_edges_and_weights_are_of_the_precisions_dtypes(converted: Path, precision: str) -> None:
+    row, file = PRECISIONS[precision], flatbuffer.read(converted / f"{precision}.tflite")
+    assert {tensor.dtype for tensor in (*file.inputs, *file.outputs)} == {row.edges}
+    if row.weights:
+        assert file.weights[row.weights] == max(file.weights.values())
+
+
+def test_a_planted_row_of_other_dtypes_is_seen(
+    converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("edges", "INT8"), ("weights", "INT4")):
+        row = replace(PRECISIONS["float32"], **{name: value})  # type: ignore[arg-type]
+        monkeypatch.setitem(PRECISIONS, "float32", row)  # type: ignore[arg-type]
+        with pytest.raises((AssertionError, KeyError)):
+            test_edges_and_weights_are_of_the_precisions_dtypes(converted, "float32")
 
 
 def test_blocks_are_of_32(converted: Path) -> None:
     file = flatbuffer.read(converted / "int4-block32.tflite")
     found = [t.quantization for graph in file.graphs for t in graph.tensors if t.quantization]
     assert 32 in {one.block_size for one in found}
-
-
-@pytest.mark.parametrize(
-    ("precision", "dtype"),
-    [
-        ("float32", "FLOAT32"),
-        ("float16", "FLOAT16"),
-        ("dynamic", "INT8"),
-        ("int8", "INT8"),
-        ("int8-float-io", "INT8"),
-        ("uint8-io", "INT8"),
-        ("int16x8", "INT8"),
-        ("int4", "INT4"),
-        ("int4-block32", "INT4"),
-    ],
-)
-def test_the_weights_are_of_the_precisions_dtype(
-    converted: Path, precision: str, dtype: str
-) -> None:
-    weights = flatbuffer.read(converted / f"{precision}.tflite").weights
-    assert weights[dtype] == max(weights.values())
 
 
 @pytest.mark.parametrize(
@@ -212,7 +190,7 @@ def _answers(path: Path, items: Any) -> dict[str, Any]:
 def test_every_precision_has_a_title() -> None:
     assert all(precision.title for precision in PRECISIONS.values())
     calibrated = {name for name, precision in PRECISIONS.items() if precision.calibrated}
-    assert calibrated == {"int8", "int8-float-io", "uint8-io", "int16x8", "mixed"}
+    assert calibrated == {*INTEGERS, "mixed"}
 
 
 def versions(path: Path, operator: str) -> set[int]:
@@ -247,6 +225,7 @@ def test_profile_sets_the_granularity(converted: Path) -> None:
 OLD = Conversion("old", per_channel_dense=False)
 COARSE = Conversion("coarse", granularity="per-tensor")
 INTEGER = Conversion("integer", operator_set="int8", refuses={"uint8-io": "its driver is signed"})
+ALONE = Conversion("alone", only=("float32",), because="it serves SavedModels")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +233,7 @@ INTEGER = Conversion("integer", operator_set="int8", refuses={"uint8-io": "its d
     [
         (Conversion("same"), set()),
         (OLD, {"dynamic"}),
-        (COARSE, {"dynamic", "int8", "int8-float-io", "uint8-io", "int16x8"}),
+        (COARSE, {"dynamic", *INTEGERS}),
     ],
 )
 def test_profile_is_named_where_it_changes_a_precision(
@@ -276,6 +255,13 @@ def test_profile_is_named_where_it_changes_a_precision(
 def test_integer_target_refuses_what_computes_in_float(precision: str, reason: str) -> None:
     found = refusal(precision, INTEGER)
     assert (reason in found) if reason else not found
+
+
+def test_target_that_takes_one_precision_refuses_those_that_are_to_come() -> None:
+    assert {name for name in PRECISIONS if not refusal(name, ALONE)} == {"float32"}
+    assert refusal("int8", ALONE) == "it serves SavedModels"
+    serving = catalog.load("tf-serving").conversion
+    assert {name for name in PRECISIONS if not refusal(name, serving)} == {"float32"}
 
 
 def test_custom_operators_are_allowed_by_name_only(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,9 @@ from adb_daemon import AdbDaemon, adb_server, attached, needs_adb
 
 from edgekit.contracts.device import DeviceContract
 from edgekit.contracts.runner import Bench
-from edgekit.process import Limits
-from edgekit.targets.devices import Transport, Workplace, parse
 from edgekit.targets.devices.remote.client import Agent
-from edgekit.targets.devices.remote.device import RemoteDevice
-from edgekit.targets.devices.remote.environment import prepare
 from edgekit.targets.devices.transports import adb
 from edgekit.targets.runners import RUNNER_FILES
-from edgekit.types import Silent
 
 MAIN = 'if __name__ == "__main__":\n'
 pytestmark = [needs_adb, pytest.mark.slow]
@@ -42,13 +37,8 @@ class TestAdbDevice(DeviceContract):
             self.phone.install("python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
             yield
 
-    def transport(
-        self, folder: Path, limits: Limits | None, runners: Mapping[str, Path]
-    ) -> Transport:
-        name = parse(f"adb://{self.phone.serial}{folder}/on the phone#litert")
-        place = Workplace(folder, folder.with_suffix(".log"), limits or Limits(), Silent())
-        agent = Agent(adb.reached(name.address), place.log)
-        return RemoteDevice(agent, prepare(agent, name, place), folder, limits, runners)
+    def address(self, folder: Path) -> str:
+        return f"adb://{self.phone.serial}{folder}/on the phone#litert"
 
     def test_evaluation_goes_on_where_the_connection_dropped(
         self, tmp_path: Path, bench: Bench

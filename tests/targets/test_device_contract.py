@@ -24,6 +24,9 @@ class TestLocal(DeviceContract):
 
     device_class = LocalDevice
 
+    def address(self, folder: Path) -> str:
+        return "local:litert"
+
     def transport(
         self, folder: Path, limits: Limits | None, runners: Mapping[str, Path]
     ) -> Transport:

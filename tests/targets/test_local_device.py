@@ -129,7 +129,7 @@ def test_run_raises_and_says_how_to_install_when_the_runtime_is_missing(tmp_path
     with pytest.raises(DeviceError) as caught:
         without_runtime(tmp_path).run(typed(request(tmp_path, "litert")))
     assert (caught.value.code, caught.value.exit_code) == ("EK-DEVICE-002", ExitCode.UNAVAILABLE)
-    assert "pip install ai-edge-litert" in caught.value.hint
+    assert f"pip install ai-edge-litert (Python: {sys.executable})" in caught.value.hint
 
 
 @pytest.mark.parametrize("sent", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])

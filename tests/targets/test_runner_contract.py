@@ -18,6 +18,7 @@ from forking import tensorflow_runner, tensorflow_script
 
 from conftest import once
 from edgekit.contracts.runner import Bench, RunnerContract
+from edgekit.converters.precisions import PRECISIONS
 from edgekit.sample_apps import FOLDER as APPS
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
 from edgekit.targets.runners.python_runner import (
@@ -171,29 +172,31 @@ def answers(model: Path, runtime: str, items: Path, folder: Path, **changes: Any
     return output
 
 
+# By what operators compute in, and the dtype of the weights.
+TOLERANCES = {
+    ("FLOAT32", "FLOAT32"): 1e-5,
+    ("FLOAT32", "FLOAT16"): 0.01,
+    ("FLOAT32", "INT8"): 0.05,
+    ("INT16", "INT8"): 0.05,
+}
+FILES = {
+    **{name: name for name, row in PRECISIONS.items() if row.weights != "INT4"},
+    "dynamic@tflite-2.14": "dynamic",
+    "mixed-by-name": "mixed",
+}
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize(
-    ("precision", "tolerance"),
-    [
-        ("float32", 1e-5),
-        ("float16", 0.01),
-        ("dynamic", 0.05),
-        ("dynamic@tflite-2.14", 0.05),
-        ("int8", 0.15),
-        ("int8-float-io", 0.15),
-        ("uint8-io", 0.15),
-        ("int16x8", 0.05),
-        ("mixed", 0.15),
-        ("mixed-by-name", 0.15),
-    ],
-)
+@pytest.mark.parametrize("file", FILES)
 def test_runner_answers_as_keras_does(
-    converted: Path, tmp_path: Path, precision: str, tolerance: float, runtime: str
+    converted: Path, tmp_path: Path, file: str, runtime: str
 ) -> None:
-    if (precision, runtime) == ("dynamic", "tflite-runtime"):
+    row = PRECISIONS[FILES[file]]
+    tolerance = TOLERANCES.get((row.activations, row.weights), 0.15)
+    if (file, runtime) == ("dynamic", "tflite-runtime"):
         pytest.skip("it has no FULLY_CONNECTED 12: the next test")
     got = answers(
-        converted / f"{precision}.tflite",
+        converted / f"{file}.tflite",
         runtime,
         converted / "test.npy",
         tmp_path,

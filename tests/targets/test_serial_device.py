@@ -22,7 +22,7 @@ from edgekit.contracts.device import DeviceContract
 from edgekit.contracts.runner import typed
 from edgekit.errors import ConnectionLost, DeviceError, RunnerError
 from edgekit.process import Limits
-from edgekit.targets.devices import Transport, Workplace, open_device, parse
+from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.microcontroller import board as boards_end
 from edgekit.targets.devices.microcontroller import link as links
 from edgekit.targets.devices.proof import prove
@@ -85,13 +85,10 @@ class TestSerial(DeviceContract):
     def _board(self, make: Make) -> None:
         self.board = make(space=4096)
 
-    def transport(
-        self, folder: Path, limits: Limits | None, runners: Mapping[str, Path]
-    ) -> Transport:
-        folder.mkdir(parents=True, exist_ok=True)
-        return open_device(
-            parse(self.board.address), Workplace(folder, folder / "log.txt", limits or Limits())
-        ).reached
+    def address(self, folder: Path) -> str:
+        for one in (folder / "work", folder / "opened"):
+            one.mkdir(parents=True, exist_ok=True)
+        return self.board.address
 
 
 # Evaluations.

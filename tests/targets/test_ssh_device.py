@@ -118,6 +118,9 @@ class TestSshDevice(DeviceContract):
             self.server = server
             yield
 
+    def address(self, folder: Path) -> str:
+        return self.server.address("/~/my board/ü#litert")
+
     def transport(
         self, folder: Path, limits: Limits | None, runners: Mapping[str, Path]
     ) -> Transport:

@@ -59,8 +59,11 @@ def test_names_that_type_checkers_see_are_there_when_they_are_used(package: str)
         for alias in node.names
     ]
     assert len(names) > 10
+    folder = Path(str(module.__file__)).parent
     for name in names:
         assert getattr(module, name) is not None
+        # Once it is imported, a module is what its package has of that name.
+        assert not (folder / f"{name}.py").exists(), f"{name} is hidden by the module of its name"
 
 
 def test_import_is_light() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,7 +10,7 @@ from edgekit.converters.inspection import Inspection
 from edgekit.converters.micro import compiled, edge_tpu, resolver, vela
 from edgekit.converters.micro.operations import nodes
 from edgekit.converters.micro.vela import ETHOS_U
-from edgekit.converters.precisions import precision_in, refusal
+from edgekit.converters.precisions import PRECISIONS, precision_in, refusal
 from edgekit.errors import ConversionError, NoTflmKernels
 from edgekit.inspection.trial import FitTrial, FitTrials
 from edgekit.targets.catalog import Target
@@ -22,9 +23,6 @@ BARE_METAL = "bare metal"
 # kernels, -O1, for a Cortex-M3. What lies beside a model is less, and never nothing.
 FIRMWARE = 82_000
 FLOAT_ENDS = "int8-float-io"
-# What is as good as a precision that a target refuses: of the same weights, with other ends.
-ALIKE = {"int8": (FLOAT_ENDS, "uint8-io"), "uint8-io": ("int8", FLOAT_ENDS)}
-ALIKE |= {FLOAT_ENDS: ("int8", "uint8-io"), "int16x8": (FLOAT_ENDS, "int8")}
 IN_FLOAT = "the NPU computes in integers only, and no operator here does"
 ONLY_COMPILER = "what the NPU takes, only its compiler says"
 WITH_VELA = "edgekit targets fit compiles it, where edgekit[micro] is installed"
@@ -185,7 +183,7 @@ def _precision(facts: FileFacts, target: Target) -> Cell:
         reason = IN_FLOAT
     elif not reason and runtimes == {"tflm"} and facts.lacking and facts.lacking[2]:
         reason, fix = facts.lacking[:2]
-    elif not reason and wide and name == "int16x8":
+    elif not reason and wide and PRECISIONS[name].activations == "INT16":
         reason = "the Edge TPU takes 8-bit tensors, and it computes in int16"
     if reason:
         return replace(cell, verdict="does not fit", reason=reason, fix=fix)
@@ -196,12 +194,21 @@ def _precision(facts: FileFacts, target: Target) -> Cell:
 
 def _conversion(precision: str, target: Target) -> str:
     """Name the nearest precision that a target takes, instead of one that it does not."""
-    named = (*ALIKE.get(precision, ()), *target.precisions)
+    named = (*_alike(precision), *target.precisions)
     taken = [p for p in named if p != precision and not refusal(p, target.conversion)]
     if not taken:
         return ""
     ends = ": float in and out" if taken[0] == FLOAT_ENDS else ""
     return f"convert with --precision {taken[0]}{ends}"
+
+
+def _alike(precision: str) -> Iterator[str]:
+    """Yield what is as good as an integer precision: other edges, and int8 instead of int16."""
+    row = PRECISIONS[precision]
+    if row.integer:
+        yield from (name for name, one in PRECISIONS.items() if one.activations == row.activations)
+    if row.activations == "INT16":
+        yield from (FLOAT_ENDS, "int8")
 
 
 def _npu(inspection: Inspection, facts: FileFacts, target: Target, trials: FitTrials) -> Cell:

@@ -38,6 +38,7 @@ def _unknown(name: str, target: Target, file: Path) -> Iterator[tuple[str, str]]
     for key, values in (
         ("precisions", target.precisions),
         ("conversion.refuses", tuple(target.conversion.refuses)),
+        ("conversion.only", target.conversion.only),
     ):
         for value in values:
             if value not in PRECISIONS:

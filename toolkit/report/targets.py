@@ -33,6 +33,8 @@ def shown(target: Target) -> Iterator[Line]:
     if not target.free_sizes:
         yield from _row("sizes", "all fixed", target.sources.get("free_sizes", ""))
     yield from _row("refuses", "; ".join(f"{k}: {v}" for k, v in target.conversion.refuses.items()))
+    if only := ", ".join(target.conversion.only):
+        yield from _row("takes", f"{only} alone: {target.conversion.because}")
     yield from _row("delegates", ", ".join(target.delegates), target.sources.get("delegates", ""))
     yield from _row("reached by", ", ".join(target.reached))
     yield from _row("bundle", ", ".join(target.bundles), unpackable(target))

@@ -15,7 +15,7 @@ class Conversion:
     ``per_channel_dense`` a dense layer with float activations has one scale, not one a channel:
     what TFLite before 2.17 runs. ``operator_set`` "int8" admits only precisions that are integer
     throughout. ``flex`` admits TensorFlow's own operators, ``custom_operators`` those named.
-    ``refuses`` gives the reason by precision.
+    ``refuses`` gives the reason by precision, and ``because`` that of all but ``only``.
     """
 
     profile: str = ""
@@ -25,3 +25,5 @@ class Conversion:
     flex: bool = False
     custom_operators: tuple[str, ...] = ()
     refuses: Mapping[str, str] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    because: str = ""

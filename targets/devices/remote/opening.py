@@ -28,5 +28,5 @@ def open_remote(connection: Connection, name: DeviceName, place: Workplace) -> D
     except BaseException:
         agent.close()
         raise
-    reached = RemoteDevice(agent, prepared, place.folder, place.limits)
+    reached = RemoteDevice(agent, prepared, place.folder, place.limits, place.runners)
     return Device(name.text, prepared.runtime, prepared.version, reached)

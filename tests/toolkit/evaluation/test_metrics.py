@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -359,32 +359,24 @@ def refused(action: Callable[[], object]) -> None:
     assert "item 17" in caught.value.message
 
 
-@pytest.mark.parametrize(
-    ("name", "direction"),
-    [(n, "lower") for n in ("log_loss", "calibration_error", "mse", "mae", "reconstruction_error")]
-    + [(n, "lower") for n in ("rmse", "relative_error")]
-    + [(n, "higher") for n in ("label_accuracy", "subset_accuracy", "label_f1", "label_map")]
-    + [(n, "higher") for n in ("pixel_accuracy", "mean_iou", "cosine", "recall_at_1")]
-    + [(n, "higher") for n in ("accuracy", "top_3", "top_5", "precision", "recall", "f1")]
-    + [(n, "higher") for n in ("roc_auc", "pr_auc", "r2", "anomaly_auc")],
-)
-def test_metric_is_best_in_its_direction_when_every_answer_is_right(
-    name: str, direction: str
-) -> None:
+@pytest.mark.parametrize("name", METRICS)
+def test_metric_is_best_in_its_direction_when_every_answer_is_right(name: str) -> None:
     """A direction that is flipped in the table is noticed by what the numbers do."""
     y_true, y_pred = examples(name)
-    perfect = {
+    perfect: Mapping[str, npt.NDArray[np.generic]] = {
         "classes": np.eye(WIDTH)[CLASSES],
         "numbers": TARGETS,
-        "errors": y_true * 0.5,
+        "errors": np.arange(200) % 2 * 0.5,
         "labels": SEVERAL,
         "masks": np.eye(3)[MASKS],
         "vectors": np.eye(WIDTH)[CLASSES],
     }
+    if METRICS[name].reads not in perfect:
+        pytest.skip("what it reads has tests of its own")
     best = value(name, y_true, perfect[METRICS[name].reads])
     usual = value(name, y_true, y_pred)
-    assert METRICS[name].direction == direction
-    assert (best < usual) == (direction == "lower")
+    assert best != usual
+    assert (best < usual) == (METRICS[name].direction == "lower")
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -18,7 +18,7 @@ from edgekit import Project, convert
 from edgekit.api import check, lint_data
 from edgekit.converters import flatbuffer
 from edgekit.converters.metadata.read import read_metadata
-from edgekit.converters.precisions import precision_in
+from edgekit.converters.precisions import PRECISIONS, precision_in
 from edgekit.errors import EdgekitError
 from edgekit.pipeline import Options
 from edgekit.report import document
@@ -63,21 +63,7 @@ def test_items(digits: Path) -> Path:
     return digits / "test.npz"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "float32",
-        "float16",
-        "dynamic",
-        "int8",
-        "int8-float-io",
-        "uint8-io",
-        "int16x8",
-        "int4",
-        "int4-block32",
-        "mixed",
-    ],
-)
+@pytest.mark.parametrize("name", PRECISIONS)
 def test_precision_is_read_from_the_bytes(converted: Path, name: str) -> None:
     path = converted / f"{name}.tflite"
     if not path.is_file():
