@@ -23,6 +23,7 @@ import pytest
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
 
+TESTS = Path(__file__).parent
 EDGEKIT = Path(sys.executable).with_name("edgekit")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 # Every test process and command would compile edgekit again.
@@ -60,7 +61,9 @@ SURE_LAUNCHES = ("--launches", "8")
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder that all test processes of one session see."""
+    """A folder that all test processes of one session see; of all sessions, where CI names it."""
+    if named := os.environ.get("EDGEKIT_TEST_SHARED"):
+        return Path(named)
     base = tmp_path_factory.getbasetemp()
     return base if worker_id == "master" else base.parent
 
@@ -69,6 +72,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
     """The host is the target linux-x86_64, whatever machine runs the tests."""
     monkeypatch.setattr("edgekit.targets.catalog.host", lambda: "linux-x86_64")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_workers() -> None:
+    """Workers of the test process find TensorFlow imported: they start in no time."""
+    forking.fork_workers()
+
+
+@pytest.fixture
+def new_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that start as a user's do: where a test is of just that."""
+    monkeypatch.setattr("edgekit.worker.client.subprocess", subprocess)
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +143,14 @@ side_by_side.SIDE_BY_SIDE = replace(
     together=6, max_launches=6,
 )
 """
-BRIEF = f"import sys\nfrom edgekit.cli import main\n{FEW_RUNS}\nmain()"
+FORKING = f"""
+import sys
+sys.path.insert(0, {str(TESTS)!r})
+from forking import fork_workers
+fork_workers()
+sys.path.remove({str(TESTS)!r})
+"""
+BRIEF = f"{FORKING}\nfrom edgekit.cli import main\n{FEW_RUNS}\nmain()"
 
 
 def brief(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -136,7 +158,7 @@ def brief(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", BRIEF, *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, "NO_COLOR": "1"},
+        env={**os.environ, **forking.place(), "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,4 +1,4 @@
-"""Child processes of tests: those that import TensorFlow once, and what heeds a user's signals."""
+"""Child processes of tests: those that find TensorFlow imported, and what heeds a user's signals."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import atexit
 import functools
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 from edgekit.targets.runners import RUNNER_FILES
 
 # Importing leaves TensorFlow's context unmade, so that a child may be forked of it.
 SERVER = """
-import gc, json, os, runpy, signal, socket, sys, tempfile, types
+import fcntl, gc, json, os, runpy, select, signal, socket, sys, tempfile, types
 gc.disable()
 from edgekit.worker import deferred
 deferred.install()
@@ -47,13 +50,28 @@ def work(folder, environment, path, code, arguments):
         sys.modules["__main__"] = module = types.ModuleType("__main__")
         exec(compile(code, "<string>", "exec"), module.__dict__)
 
+def give(streams, numbers):
+    # Out of each other's way first: one may have the number that another shall have.
+    held = [fcntl.fcntl(stream, fcntl.F_DUPFD, 500) for stream in streams]
+    for stream in streams:
+        os.close(stream)
+    for stream, number in zip(held, numbers, strict=True):
+        os.dup2(stream, number)
+        os.close(stream)
+
+def end(child, session):
+    try:
+        (os.killpg if session else os.kill)(child, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
 while os.getppid() == parent:
     try:
         link, _ = server.accept()
     except TimeoutError:
         continue
     link.settimeout(None)
-    message, streams, _, _ = socket.recv_fds(link, 1 << 18, 3)
+    message, streams, _, _ = socket.recv_fds(link, 1 << 18, 8)
     # Each child has a process that waits for it: several run at once.
     if os.fork():
         for number in (*streams, link.detach()):
@@ -61,16 +79,22 @@ while os.getppid() == parent:
         continue
     server.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    *words, numbers, session = json.loads(message)
+    begun, begins = os.pipe()
     child = os.fork()
     if not child:
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
+        if session:
+            os.setsid()
+        os.write(begins, b"1")
+        for number in (begun, begins, link.detach()):
+            os.close(number)
+        give(streams, numbers)
         code = 1
         try:
-            work(*json.loads(message))
+            work(*words)
             code = 0
         except SystemExit as error:
-            code = error.code or 0
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -78,23 +102,52 @@ while os.getppid() == parent:
             os._exit(code)
     for stream in streams:
         os.close(stream)
+    os.read(begun, 1)
+    link.send(f"{child}\\n".encode())
+    process = os.pidfd_open(child)
+    ready, _, _ = select.select([process, link], [], [])
+    if process not in ready:
+        # Who asked for it is gone.
+        end(child, session)
     _, status = os.waitpid(child, 0)
-    link.send(str(os.waitstatus_to_exitcode(status)).encode())
+    try:
+        link.send(f"{os.waitstatus_to_exitcode(status)}\\n".encode())
+    except OSError:
+        pass
     os._exit(0)
 """
 CLIENT = """
-import json, os, socket, sys
+import json, os, signal, socket, sys
 link = socket.socket(socket.AF_UNIX)
 link.connect({place!r})
-message = [os.getcwd(), dict(os.environ), {runner!r}, "", sys.argv[1:]]
+message = [os.getcwd(), dict(os.environ), {runner!r}, "", sys.argv[1:], [0, 1, 2], False]
 socket.send_fds(link, [json.dumps(message).encode()], [0, 1, 2])
-sys.exit(int(link.recv(16)))
+_, code = link.makefile()
+if int(code) < 0:
+    signal.signal(-int(code), signal.SIG_DFL)
+    os.kill(os.getpid(), -int(code))
+sys.exit(int(code))
 """
+# What a worker's command has, and what it is told of its parent, which is another one here.
+WORKER = "from edgekit.worker import server"
+PARENT = "import os, sys; sys.argv[2] = str(os.getppid());"
+
+
+# Names the folder of another process's server: for a command that a test runs.
+PLACE = "EDGEKIT_TEST_FORKING"
+# As the worker has them: TensorFlow and Keras read them when they are imported.
+AS_A_WORKER = {
+    "TF_CPP_MIN_LOG_LEVEL": "1",
+    "KERAS_BACKEND": "tensorflow",
+    "TF_USE_LEGACY_KERAS": "0",
+}
 
 
 @functools.cache
 def _server() -> Path:
     """The folder with the socket of this process's server, which ends with it."""
+    if given := os.environ.get(PLACE):
+        return Path(given)
     holder = tempfile.TemporaryDirectory(prefix="forked-")
     atexit.register(holder.cleanup)
     place = Path(holder.name) / "socket"
@@ -105,6 +158,7 @@ def _server() -> Path:
         stderr=subprocess.DEVNULL,
         text=True,
         cwd="/",
+        env={**os.environ, **AS_A_WORKER},
     )
     atexit.register(process.kill)
     assert process.stdout is not None
@@ -121,25 +175,100 @@ def tensorflow_runner() -> Path:
     return client
 
 
+class Forked:
+    """A process forked of one that has TensorFlow, to be waited for and ended as a subprocess is."""
+
+    def __init__(
+        self,
+        script: str | Path,
+        arguments: Sequence[object],
+        streams: Mapping[int, int],
+        environment: Mapping[str, str] | None = None,
+        session: bool = False,
+    ) -> None:
+        path, code = (str(script), "") if isinstance(script, Path) else ("", script)
+        words = [str(argument) for argument in arguments]
+        held = dict(os.environ if environment is None else environment)
+        message = [str(Path.cwd()), held, path, code, words, [*streams], session]
+        self.args = [path or code, *words]
+        self.stdin = self.stdout = self.stderr = None
+        self.returncode: int | None = None
+        self._link = socket.socket(socket.AF_UNIX)
+        self._link.connect(str(_server() / "socket"))
+        socket.send_fds(self._link, [json.dumps(message).encode()], [*streams.values()])
+        self._answers = self._link.makefile()
+        self.pid = int(self._answers.readline())
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its status, as :class:`subprocess.Popen` has it."""
+        if self.returncode is None:
+            if not select.select([self._link], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = int(self._answers.readline())
+            self._answers.close()
+            self._link.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """The same where it has ended; None where it has not."""
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def tensorflow_process(
+    script: str | Path, *arguments: object, said: IO[Any] | None = None
+) -> Forked:
+    """Start Python code, or a file of it, that finds TensorFlow, Keras and tf_keras imported."""
+    with Path(os.devnull).open("r+") as nothing:
+        output = (said or nothing).fileno()
+        return Forked(script, arguments, {0: nothing.fileno(), 1: output, 2: output})
+
+
 def tensorflow_script(script: str | Path, *arguments: object) -> None:
     """Run Python code, or a file of it, that finds TensorFlow, Keras and tf_keras imported already.
 
     In a process of its own, as a subprocess is. Fails with the end of what it said.
     """
-    words = [str(argument) for argument in arguments]
-    path, code = (str(script), "") if isinstance(script, Path) else ("", script)
-    message = json.dumps([str(Path.cwd()), dict(os.environ), path, code, words])
-    with (
-        tempfile.TemporaryFile("w+", errors="replace") as said,
-        Path(os.devnull).open() as nothing,
-        socket.socket(socket.AF_UNIX) as link,
-    ):
-        link.connect(str(_server() / "socket"))
-        streams = [stream.fileno() for stream in (nothing, said, said)]
-        socket.send_fds(link, [message.encode()], streams)
-        status = int(link.recv(16))
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        status = tensorflow_process(script, *arguments, said=said).wait()
         said.seek(0)
         assert status == 0, said.read()[-3000:]
+
+
+def place() -> dict[str, str]:
+    """For the environment of a command that calls :func:`fork_workers`."""
+    return {PLACE: str(_server())}
+
+
+def fork_workers() -> None:
+    """From now on workers of this process find TensorFlow imported: they start in no time."""
+    from edgekit.worker import client
+
+    setattr(client, "subprocess", ForkedWorkers())  # noqa: B010 (a module, to a type checker)
+
+
+class ForkedWorkers:
+    """The module ``subprocess`` for :mod:`edgekit.worker.client`: workers find TensorFlow imported."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    def Popen(self, command: Sequence[str], **more: Any) -> Any:  # noqa: N802 (a name of subprocess)
+        *_, code, number, parent, rules = command
+        assert WORKER in code
+        with Path(os.devnull).open() as nothing:
+            streams = {0: nothing.fileno(), 1: more["stdout"].fileno(), 2: more["stderr"].fileno()}
+            streams |= {each: each for each in more["pass_fds"]}
+            return Forked(
+                PARENT + code, (number, parent, rules), streams, more["env"], session=True
+            )
 
 
 def heed_interrupts() -> None:

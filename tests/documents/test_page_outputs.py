@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import forking
 import pytest
 from blocks import ROOT, blocks
 from page_outputs import DATA, difference, made_again, parts, scenes, settled
@@ -35,8 +36,10 @@ CI = tuple(f"docs/ci/{path.name}" for path in sorted((ROOT / "docs" / "ci").glob
 
 
 @pytest.fixture
-def programs(tmp_path: Path) -> Path:
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with an edgekit of few timed runs: no figure of time is compared."""
+    for name, value in forking.place().items():
+        monkeypatch.setenv(name, value)
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "brief.py").write_text(BRIEF)

@@ -11,6 +11,8 @@ import pytest
 
 from edgekit.worker import Worker, deferred
 
+pytestmark = pytest.mark.usefixtures("new_workers")
+
 
 def test_module_is_run_at_its_first_use_and_not_where_its_package_imports_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,8 @@ from edgekit.errors import DataError, StoreError, WorkerError
 from edgekit.process import Limits
 from edgekit.worker import Worker
 
+pytestmark = pytest.mark.usefixtures("new_workers")
+
 pytest_plugins = ["crashing"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forking import tensorflow_script
+from forking import tensorflow_process, tensorflow_script
 
 from conftest import once
 
@@ -199,13 +199,13 @@ def newest(folder: Path) -> int:
 def kill_at(step: int, code: str, folder: Path, generation: str) -> None:
     """Train until a state of at least this step is there, and kill the process at once."""
     case = f"{generation} killed"
-    process = subprocess.Popen([sys.executable, "-c", code, folder, case], stderr=subprocess.PIPE)
+    process = tensorflow_process(code, folder, case)
     try:
         while newest(folder / "killed") < step and process.poll() is None:
             time.sleep(0.001)
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 @pytest.mark.slow
@@ -218,13 +218,7 @@ def test_training_killed_ten_times_ends_with_the_same_bits(
     for step in sorted(at.sample(range(1, STEPS - 2), 10)):
         kill_at(step, TRAIN + KILLED, tmp_path, generation)
     case = f"{generation} killed"
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN + KILLED, tmp_path, case],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    tensorflow_script(TRAIN + KILLED, tmp_path, case)
     killed = json.loads((tmp_path / f"{case}.json").read_text())
     assert killed["trained"]["resumed"] > 0
     assert killed["weights"] == outcomes[generation]["weights"]
