@@ -1,4 +1,4 @@
-"""Child processes of tests: those that find TensorFlow imported, and what heeds a user's signals."""
+"""Child processes of tests: those that find TensorFlow imported, and what heeds user signals."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def tensorflow_runner() -> Path:
 
 
 class Forked:
-    """A process forked of one that has TensorFlow, to be waited for and ended as a subprocess is."""
+    """A process forked of one that has TensorFlow, waited for and ended as a subprocess is."""
 
     def __init__(
         self,
@@ -255,12 +255,12 @@ def fork_workers() -> None:
 
 
 class ForkedWorkers:
-    """The module ``subprocess`` for :mod:`edgekit.worker.client`: workers find TensorFlow imported."""
+    """What :mod:`edgekit.worker.client` has for ``subprocess`` where its workers are forked."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(subprocess, name)
 
-    def Popen(self, command: Sequence[str], **more: Any) -> Any:  # noqa: N802 (a name of subprocess)
+    def Popen(self, command: Sequence[str], **more: Any) -> Any:
         *_, code, number, parent, rules = command
         assert WORKER in code
         with Path(os.devnull).open() as nothing:

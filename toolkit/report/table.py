@@ -227,7 +227,9 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
             yield line, ""
     for candidate in report.candidates:
         if candidate.problem:
-            yield f"{candidate.id}: {candidate.problem}", "yellow"
+            first, *rest = candidate.problem.split("\n")
+            yield f"{candidate.id}: {first}", "yellow"
+            yield from ((f"  {line}", "yellow") for line in rest)
         if candidate.recovery:
             yield from recovery_lines(candidate.id, candidate.recovery)
         for result in candidate.evaluation.runtimes:
