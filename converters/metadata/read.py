@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
@@ -21,6 +20,7 @@ from edgekit.converters.metadata.facts import (
     TensorFacts,
 )
 from edgekit.errors import ModelError
+from edgekit.unzip import DAMAGED
 
 # Far above a label file; what claims to be larger is not unpacked.
 MOST_BYTES = 16 << 20
@@ -95,9 +95,10 @@ def _labels(table: Table, content: bytes) -> tuple[str, ...]:
     name = files[0].text(0)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if archive.getinfo(name).file_size > MOST_BYTES:
-                raise DamagedFile(f"{name} claims to be larger than any label file")
-            text = archive.read(name).decode()
-    except (zipfile.BadZipFile, KeyError, zlib.error, NotImplementedError, RuntimeError) as error:
+            large = archive.getinfo(name).file_size > MOST_BYTES
+            labels = b"" if large else archive.read(name)
+    except (KeyError, *DAMAGED) as error:
         raise DamagedFile(f"it names {name!r}, which the file does not hold") from error
-    return tuple(text.splitlines())
+    if large:
+        raise DamagedFile(f"{name} claims to be larger than any label file")
+    return tuple(labels.decode().splitlines())

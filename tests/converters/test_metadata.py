@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_file_without_metadata_is_an_error() -> None:
         read_metadata(probe_model())
 
 
-@pytest.mark.parametrize("fault", ["identifier", "offset", "labels"])
+@pytest.mark.parametrize("fault", ["identifier", "offset", "labels", "cut", "newer"])
 def test_damaged_metadata_is_an_error(fault: str) -> None:
     facts = replace(PROBE, outputs=(TensorFacts("y", labels=tuple("abcd")),))
     content = bytearray(add_metadata(probe_model(), facts))
@@ -186,6 +187,11 @@ def test_damaged_metadata_is_an_error(fault: str) -> None:
         content[at : at + 4] = b"M002"
     elif fault == "offset":
         content[at - 4 : at] = b"\xff\xff\xff\x7f"
+    elif fault == "cut":
+        # Both sizes of the labels, in the archive's directory, are more than the file holds.
+        struct.pack_into("<II", content, content.index(b"PK\x01\x02") + 20, 1 << 19, 1 << 19)
+    elif fault == "newer":
+        struct.pack_into("<H", content, content.index(b"PK\x01\x02") + 6, 99)
     else:
         content = content[: content.index(b"PK\x03\x04")]
     with pytest.raises(ModelError, match=r"EK-MODEL-031.*cannot be read"):

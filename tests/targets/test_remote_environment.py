@@ -243,6 +243,11 @@ def planted(folder: Path, fault: str) -> Path:
         data = bytearray(path.read_bytes())
         data[data.index(b"module.py") + len("module.py") + 1] ^= 0xFF
         path.write_bytes(data)
+    elif fault == "newer":
+        # The version of zip that a member needs, in the archive's directory.
+        data = bytearray(path.read_bytes())
+        data[data.index(b"PK\x01\x02") + 6] = 99
+        path.write_bytes(data)
     return path
 
 
@@ -267,6 +272,7 @@ def device(tmp_path_factory: pytest.TempPathFactory, bare: Path) -> Iterator[tup
         ("link", "'link' is neither a file nor a folder"),
         ("short", "planted-1-py3-none-any.whl is damaged"),
         ("flipped", "planted-1-py3-none-any.whl is damaged"),
+        ("newer", "planted-1-py3-none-any.whl is damaged"),
     ],
 )
 def test_wheel_that_is_unsafe_or_damaged_is_refused_and_leaves_nothing(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import lzma
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, Literal
 
 from edgekit.errors import ModelError
 from edgekit.types import TensorSpec
+from edgekit.unzip import DAMAGED
 
 Generation = Literal["keras3", "keras2", "unknown"]
 CONFIG = "model_config"
@@ -129,19 +128,7 @@ def _read_keras(path: Path) -> ModelContent:
             for name in archive.namelist():
                 if name.endswith(".h5"):
                     links += _links_inside(archive, name)
-    # RuntimeError: a member is encrypted.
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        RuntimeError,
-        KeyError,
-        ValueError,
-        TypeError,
-        EOFError,
-        OSError,
-        NotImplementedError,
-    ) as error:
+    except (KeyError, TypeError, *DAMAGED) as error:
         hint = f"it is truncated, damaged, or not a Keras model: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .keras", hint) from error
     return ModelContent(config, _generation(metadata.get("keras_version", "")), tuple(links))

@@ -9,6 +9,7 @@ import base64
 import csv
 import hashlib
 import io
+import lzma
 import stat
 import zipfile
 import zlib
@@ -23,6 +24,16 @@ UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 # Folders of NAME-VERSION.data whose files are packages; programs and headers do not run models.
 PACKAGES = ("purelib", "platlib")
 CHUNK = 1 << 20
+# ValueError: sizes or places that lie outside the file.
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
 PROGRAM = 0o755
 
 
@@ -44,7 +55,7 @@ def unpack(wheels: Mapping[str, Path], site: Path) -> None:
                 _unpack(archive, site)
         except BadWheel as reason:
             raise BadWheel("%s: %s" % (name, reason)) from reason
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except DAMAGED as error:
             raise BadWheel("%s is damaged: %s" % (name, error)) from error
 
 
@@ -55,7 +66,7 @@ def unpacked_bytes(wheels: Mapping[str, Path]) -> int:
         try:
             with zipfile.ZipFile(path) as archive:
                 total += sum(info.file_size for info in archive.infolist())
-        except zipfile.BadZipFile as error:
+        except DAMAGED as error:
             raise BadWheel("%s is damaged: %s" % (name, error)) from error
     return total
 

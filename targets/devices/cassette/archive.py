@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import lzma
 import shutil
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit import nearby, npy
+from edgekit import nearby, npy, unzip
 from edgekit.errors import CassetteError
 from edgekit.store import sha256
 from edgekit.targets.devices.cassette.format import FORMAT, NewerFormat
@@ -27,18 +25,7 @@ DOCUMENT = "cassette.json"
 ARRAYS = "arrays"
 # Outputs of some hundred thousand items; what claims more is not unpacked.
 MOST_BYTES = 4 << 30
-# RuntimeError: a member is encrypted.
-DAMAGED = (
-    OSError,
-    KeyError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
+DAMAGED = (KeyError, *unzip.DAMAGED)
 # The earliest that a zip can say: the same record gives the same bytes.
 STAMP = (1980, 1, 1, 0, 0, 0)
 Array = npt.NDArray[Any]
