@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -43,7 +44,8 @@ def work(folder, environment, path, code, arguments):
     os.environ.update(environment)
     tempfile.tempdir = None
     sys.argv = [path or "-c", *arguments]
-    sys.path.insert(0, os.path.dirname(path))
+    named = [one for one in environment.get("PYTHONPATH", "").split(os.pathsep) if one]
+    sys.path[:0] = [os.path.dirname(path), *named]
     if path:
         runpy.run_path(path, run_name="__main__")
     else:
@@ -131,8 +133,6 @@ sys.exit(int(code))
 # What a worker's command has, and what it is told of its parent, which is another one here.
 WORKER = "from edgekit.worker import server"
 PARENT = "import os, sys; sys.argv[2] = str(os.getppid());"
-
-
 # Names the folder of another process's server: for a command that a test runs.
 PLACE = "EDGEKIT_TEST_FORKING"
 # As the worker has them: TensorFlow and Keras read them when they are imported.
@@ -193,6 +193,7 @@ class Forked:
         self.args = [path or code, *words]
         self.stdin = self.stdout = self.stderr = None
         self.returncode: int | None = None
+        self._once = threading.Lock()
         self._link = socket.socket(socket.AF_UNIX)
         self._link.connect(str(_server() / "socket"))
         socket.send_fds(self._link, [json.dumps(message).encode()], [*streams.values()])
@@ -201,12 +202,12 @@ class Forked:
 
     def wait(self, timeout: float | None = None) -> int:
         """Its status, as :class:`subprocess.Popen` has it."""
-        if self.returncode is None:
-            if not select.select([self._link], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self.returncode = int(self._answers.readline())
-            self._answers.close()
-            self._link.close()
+        if self.returncode is None and not select.select([self._link], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        # Another thread may end it at the same time.
+        with self._once:
+            if self.returncode is None:
+                self.returncode = int(self._answers.readline())
         return self.returncode
 
     def poll(self) -> int | None:
