@@ -27,7 +27,7 @@ def bundled(*words: object, cwd: Path) -> list[Path]:
 def test_a_finished_run_gives_the_bytes_that_convert_packed(
     digits_run: Path, tmp_path: Path
 ) -> None:
-    project = digits_run / "project"
+    project = Path(shutil.copytree(digits_run / "project", tmp_path / "project"))
     (packed,) = (project / "dist").glob("*.tar.gz")
     (run,) = (path.parent for path in (project / ".edgekit" / "runs").glob("*/contents"))
     for source in ([], [run], [run.name], [run / "report.json"]):
