@@ -446,6 +446,7 @@ images.read = planted
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("new_workers")
 @pytest.mark.parametrize(
     ("action", "words"),
     [
