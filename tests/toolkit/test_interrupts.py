@@ -232,12 +232,10 @@ def test_training_goes_on_from_the_state_before_where_the_last_is_damaged(
     assert "is damaged" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "stage", "seconds"),
-    [
-        (signal.SIGINT, "export", 1.5),
-        pytest.param(signal.SIGTERM, "convert", 0.0, marks=pytest.mark.slow),
-    ],
+    [(signal.SIGINT, "export", 1.5), (signal.SIGTERM, "convert", 0.0)],
 )
 def test_conversion_goes_on_when_interrupted(
     mark: str,

@@ -59,6 +59,7 @@ def compared(folder: Path, *names: str) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.slow
 def test_pruned_on_two_devices_as_on_one(tmp_path: Path) -> None:
     (of_pruning,) = compared(tmp_path, ONE_LAYER).values()
     assert of_pruning["furthest"] < 1e-5

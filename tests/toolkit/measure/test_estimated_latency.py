@@ -166,6 +166,7 @@ def test_target_does_not_pass_its_latency_budget_on_estimates(tmp_path: Path, cy
     assert "estimates: a simulator that counts cycles" in check.message
 
 
+@pytest.mark.slow
 def test_compared_latency_of_an_emulated_device_is_marked_and_satisfies_no_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

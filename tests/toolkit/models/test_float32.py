@@ -89,13 +89,14 @@ def run(model: Path, items: Path, output: Path, *precisions: str, judged: str = 
     return convert(Project.parse(table, output))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untimed", "lent_worker")
 @pytest.mark.parametrize(
     ("name", "policies", "precisions"),
     [
         ("mixed.keras", ("mixed_float16",), ("float32", "int8")),
-        pytest.param("brain.h5", ("mixed_bfloat16",), ("int8",), marks=pytest.mark.slow),
-        pytest.param("single.keras", ("float16",), ("float32",), marks=pytest.mark.slow),
+        ("brain.h5", ("mixed_bfloat16",), ("int8",)),
+        ("single.keras", ("float16",), ("float32",)),
     ],
 )
 def test_a_model_in_half_precision_converts_and_keeps_its_accuracy(
