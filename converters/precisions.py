@@ -7,7 +7,7 @@ ai-edge-quantizer. A new precision is one row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from edgekit.converters import precision_checks as check
@@ -85,9 +85,16 @@ def _integer(
         converter.inference_input_type = getattr(tf, edges.lower())
         converter.inference_output_type = getattr(tf, edges.lower())
 
-    problem = check.integer_problem(edges, activations)
-    row = Precision(title, True, problem, configure, of_float, weights="INT8")
-    return replace(row, activations=activations, edges=edges)
+    return Precision(
+        title,
+        True,
+        check.integer_problem(edges, activations),
+        configure,
+        of_float,
+        weights="INT8",
+        activations=activations,
+        edges=edges,
+    )
 
 
 # Where an operator has no kernel for 4-bit weights, it gets 8-bit ones.

@@ -176,7 +176,11 @@ def tensorflow_runner() -> Path:
 
 
 class Forked:
-    """A process forked of one that has TensorFlow, waited for and ended as a subprocess is."""
+    """A process forked of one that has TensorFlow, waited for and ended as a subprocess is.
+
+    ``streams`` are open files of this process, by the number that each has there. With ``session``
+    it leads one of its own. It ends with whoever holds this.
+    """
 
     def __init__(
         self,

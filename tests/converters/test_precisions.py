@@ -49,8 +49,9 @@ def test_edges_and_weights_are_of_the_precisions_dtypes(converted: Path, precisi
 def test_a_planted_row_of_other_dtypes_is_seen(
     converted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    right = PRECISIONS["float32"]
     for name, value in (("edges", "INT8"), ("weights", "INT4")):
-        row = replace(PRECISIONS["float32"], **{name: value})  # type: ignore[arg-type]
+        row = replace(right, **{name: value})  # type: ignore[arg-type]
         monkeypatch.setitem(PRECISIONS, "float32", row)  # type: ignore[arg-type]
         with pytest.raises((AssertionError, KeyError)):
             test_edges_and_weights_are_of_the_precisions_dtypes(converted, "float32")
